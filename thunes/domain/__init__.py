@@ -1,0 +1,1 @@
+"""What is true: pure, single-threaded; time, randomness and ids are arguments."""
