@@ -72,4 +72,8 @@ class NetworkError(ThunesError):
 
 
 class MarketDataError(ThunesError):
-    """A frame that is not what the exchange documents, so that nothing may be decided on it."""
+    """A frame that is not what the exchange documents, so that nothing may be decided on it; `kind` says why."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        self.kind = kind
+        super().__init__(message)

@@ -210,7 +210,20 @@ class Record:
     reason: str | None = None
     correlation_id: str | None = None
     params_hash: str | None = None
-    risk_snapshot: Mapping[str, Any] = field(default=NOTHING)
-    metadata: Mapping[str, Any] = field(default=NOTHING)
+    risk_snapshot: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    metadata: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     subject: Any = None
     """What the event is about as a typed value (an approval's SubmitOrder), handed on but never written."""
+
+
+class UrgentRecord(Record):
+    """A record that overtakes those queued before it: the kill switch."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResetBreaker:
+    """Close a circuit by hand."""
+
+    source: str

@@ -1,0 +1,1 @@
+"""What happens: every actor, and the small runtime under them."""

@@ -1,0 +1,116 @@
+"""AuditActor: the journal is the road, not a side channel.
+
+Receives Record and Flush. Appends each record, makes all that is queued durable with one fdatasync, and only then
+passes on: an approval to the breaker, every event to those whom `actors/routing.py` names. A crash loses nothing: the
+batch under way goes to the replacement, which drops what the file already holds. A disk that fails passes nothing on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+from actors.protocol import Flush, Flushed, Journaled
+from actors.routing import OF_ALL, receivers
+from actors.runtime.actor import Actor
+from actors.runtime.mailbox import MailboxPolicy
+from actors.world import World
+from thunes.domain.figures import JournalFigures
+from thunes.domain.histogram import Recorder
+from thunes.domain.journal import AuditEvent
+from thunes.messages import Record, UrgentRecord
+
+Received: TypeAlias = Record | UrgentRecord | Flush
+
+BATCH = 512
+FSYNC_BOUNDS_MS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 50.0, 250.0)
+
+
+@dataclass(slots=True)
+class Pending:
+    """A record on its way to the disk; `event` is its line once it has been sealed."""
+
+    record: Record
+    event: AuditEvent | None = None
+
+
+class AuditActor(Actor):
+    mailbox_policy: ClassVar = MailboxPolicy(control=frozenset({UrgentRecord}))
+
+    def __init__(self, world: World, name: str, incarnation: int = 0) -> None:
+        super().__init__(world, name, incarnation)
+        self.batch: list[Pending] = world.carry.setdefault(name, [])
+        self.flushes: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self.fsync = Recorder(FSYNC_BOUNDS_MS)
+        self.batch_since_ns = 0
+
+    def on_start(self) -> None:
+        self.journal = self.world.ports.open_journal()
+        for pending in self.batch:
+            if pending.event is None or pending.event.seq > self.journal.seq:
+                pending.event = self.journal.append(pending.record)
+        self._commit()
+
+    def on_receive(self, message: Any) -> None:
+        match message:
+            case Record():
+                self._append(message)
+            case Flush(reply_to):
+                self.flushes.append(reply_to)
+            case _:
+                raise TypeError(f"audit does not understand {type(message).__name__}")
+        if self.mailbox.empty() or len(self.batch) >= BATCH:
+            self._commit()
+
+    def on_stop(self) -> None:
+        self._commit()
+        self.journal.close()
+
+    def _append(self, record: Record) -> None:
+        if not self.batch:
+            self.batch_since_ns = self.world.clock.monotonic_ns()
+        pending = Pending(record)
+        self.batch.append(pending)
+        pending.event = self.journal.append(record)
+
+    def _commit(self) -> None:
+        """Make the batch durable, then pass it on; the order of these two is the promise."""
+        before = self.world.clock.monotonic_ns()
+        self.journal.commit()
+        after = self.world.clock.monotonic_ns()
+        if self.batch:
+            self.fsync.observe((after - before) / 1e6)
+        self._pass_on()
+        flushes, self.flushes = self.flushes, []
+        for reply_to in flushes:
+            self.tell(reply_to, Flushed())
+        self._publish((after - self.batch_since_ns) / 1e6 if self.batch_since_ns else 0.0)
+
+    def _pass_on(self) -> None:
+        events = []
+        for pending in self.batch:
+            event = pending.event
+            assert event is not None
+            events.append(event)
+            self.counts[event.event] += 1
+            if event.event == "TRADE_APPROVED":
+                self.tell("breaker", pending.record.subject)
+            for name in receivers(event, self.world.symbols):
+                self.tell(name, event)
+        if events:
+            self.post.tell_all(OF_ALL, Journaled(tuple(events)))
+        self.batch.clear()
+
+    def _publish(self, lag_ms: float) -> None:
+        self.publish(
+            JournalFigures(
+                seq=self.journal.seq,
+                head=self.journal.head,
+                lag_ms=lag_ms,
+                events=dict(self.counts),
+                dead_letters=self.counts["DEAD_LETTER"],
+                fsync_ms=self.fsync.histogram(),
+            )
+        )

@@ -1,0 +1,96 @@
+"""BreakerActor: one circuit for the exchange, and the exchange's budgets.
+
+Receives Approved (from Audit, so it is on the disk) and CallOutcome. Tells OrderActor a Permit, or Audit the refusal,
+which frees the reservation. A crash forgets the circuit's count: it starts closed, and permits are asked for anew.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeAlias
+
+from actors.protocol import Approved, CallOutcome, Permit
+from actors.runtime.actor import Actor
+from actors.runtime.mailbox import MailboxPolicy
+from actors.world import World
+from thunes.domain.breaker import Circuit, Transition
+from thunes.domain.figures import BreakerFigures
+from thunes.messages import Record, ResetBreaker
+
+Received: TypeAlias = Approved | CallOutcome | ResetBreaker
+
+CIRCUIT = "BinanceAPI"
+EVENTS = {"open": "CIRCUIT_OPENED", "half-open": "CIRCUIT_HALF_OPENED", "closed": "CIRCUIT_CLOSED"}
+
+
+class BreakerActor(Actor):
+    mailbox_policy: ClassVar = MailboxPolicy(control=frozenset({ResetBreaker}))
+
+    def __init__(self, world: World, name: str, incarnation: int = 0) -> None:
+        super().__init__(world, name, incarnation)
+        settings = world.settings.breaker
+        self.circuit = Circuit(CIRCUIT, fail_max=settings.fail_max, reset_timeout=settings.reset_timeout)
+        self.used_weight = 0
+        self.quiet_until_ns = 0
+
+    def on_start(self) -> None:
+        self._publish()
+
+    def on_receive(self, message: Any) -> None:
+        match message:
+            case Approved():
+                self._permit(message)
+            case CallOutcome():
+                self._outcome(message)
+            case ResetBreaker():
+                self._tell(self.circuit.reset())
+            case _:
+                raise TypeError(f"breaker does not understand {type(message).__name__}")
+        self._publish()
+
+    def _permit(self, approved: Approved) -> None:
+        now_ns = self.world.clock.monotonic_ns()
+        if now_ns < self.quiet_until_ns:
+            self._refuse(approved, "RATE_LIMIT")
+            return
+        allowed, changes = self.circuit.permit(now_ns)
+        self._tell(changes)
+        if allowed:
+            self.tell(f"order.{approved.order.symbol}", Permit(approved))
+        else:
+            self._refuse(approved, "CIRCUIT_OPEN")
+
+    def _refuse(self, approved: Approved, reason: str) -> None:
+        order = approved.order
+        meta = {"by": "thunes", "client_order_id": approved.client_order_id, "order_id": 0}
+        self.tell(
+            "audit",
+            Record(
+                "ORDER_REJECTED",
+                symbol=order.symbol,
+                side=order.side,
+                reason=reason,
+                correlation_id=order.correlation_id,
+                metadata=meta,
+            ),
+        )
+
+    def _outcome(self, outcome: CallOutcome) -> None:
+        now_ns = self.world.clock.monotonic_ns()
+        self.used_weight = outcome.used_weight or self.used_weight
+        if outcome.retry_after:
+            self.quiet_until_ns = max(self.quiet_until_ns, now_ns + int(outcome.retry_after * 1e9))
+        if not outcome.made:
+            self.circuit.withdraw()
+        elif outcome.failed:
+            self._tell(self.circuit.failed(now_ns))
+        else:
+            self._tell(self.circuit.succeeded())
+
+    def _tell(self, changes: list[Transition]) -> None:
+        for change in changes:
+            self.world.log.warning("Circuit breaker %s state changed: %s -> %s", CIRCUIT, change.old, change.new)
+            meta = {"breaker": CIRCUIT, "old": change.old, "new": change.new}
+            self.tell("audit", Record(EVENTS[change.new], metadata=meta))
+
+    def _publish(self) -> None:
+        self.publish(BreakerFigures(CIRCUIT, self.circuit.state, self.circuit.trips, self.used_weight))

@@ -1,0 +1,85 @@
+"""MetricsActor: what is counted over all of the journal's events, and the minute's heartbeat.
+
+Receives Journaled and a timer. Tells Audit HEARTBEAT. Its figures, with those of every other actor, are what `/metrics`
+collects on a scrape. A crash loses its counts since start, as a restart of the process does.
+"""
+
+from __future__ import annotations
+
+import resource
+import shutil
+from collections import Counter
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from actors.protocol import Heartbeat, Journaled
+from actors.runtime.actor import Actor
+from actors.world import World
+from thunes.domain.figures import OrderFigures, TradeFigures
+from thunes.domain.journal import AuditEvent
+from thunes.messages import Record
+
+Received: TypeAlias = Journaled | Heartbeat
+
+MINUTE = 60.0
+
+
+class MetricsActor(Actor):
+    def __init__(self, world: World, name: str, incarnation: int = 0) -> None:
+        super().__init__(world, name, incarnation)
+        self.fills: Counter[str] = Counter()
+        self.trades: Counter[str] = Counter()
+        self.mismatches = 0
+
+    def on_start(self) -> None:
+        self.after(MINUTE, "heartbeat", Heartbeat())
+        self._publish()
+
+    def on_receive(self, message: Any) -> None:
+        match message:
+            case Journaled(events):
+                for event in events:
+                    self._count(event)
+            case Heartbeat():
+                self._heartbeat()
+            case _:
+                raise TypeError(f"metrics does not understand {type(message).__name__}")
+        self._publish()
+
+    def _count(self, event: AuditEvent) -> None:
+        match event.event:
+            case "ORDER_FILLED" | "ORDER_PARTIALLY_FILLED":
+                self.fills[event.side or ""] += 1
+            case "POSITION_CLOSED":
+                self.trades["loss" if Decimal(event.metadata["pnl"]) < 0 else "win"] += 1
+            case "RECONCILIATION_MISMATCH":
+                self.mismatches += 1
+
+    def _heartbeat(self) -> None:
+        self.after(MINUTE, "heartbeat", Heartbeat())
+        figures = self.world.board.figures
+        latency: Counter[str] = Counter()
+        for symbol in self.world.symbols:
+            order = figures.get(f"order.{symbol}")
+            if isinstance(order, OrderFigures) and order.latency_ms is not None:
+                bounds = [*map(str, order.latency_ms.bounds), "inf"]
+                latency.update(dict(zip(bounds, order.latency_ms.counts, strict=True)))
+        meta = {
+            "rss_peak_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            "disk_free": shutil.disk_usage(self.world.home.path).free,
+            "clock_skew_ms": round(self.world.ports.exchange_figures().clock_skew_ms, 3),
+            "order_latency_ms": dict(latency),
+            "alerts_pending": 0,
+        }
+        self.tell("audit", Record("HEARTBEAT", metadata=meta))
+
+    def _publish(self) -> None:
+        self.publish(
+            TradeFigures(
+                fills=sum(self.fills.values()),
+                trades=dict(self.trades),
+                buys_filled=self.fills["BUY"],
+                sells_filled=self.fills["SELL"],
+                mismatches=self.mismatches,
+            )
+        )

@@ -1,0 +1,332 @@
+"""OrderActor: one symbol's orders, from a permit to their last event.
+
+Receives Permit, execution reports, answers, Ask (time to ask about an order of unknown fate), the kill switch, Halt.
+Tells Audit every event and Breaker the outcome of each call. A crash loses nothing: every approval without a terminal
+event is asked for at the exchange by client order id, and none is sent late.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, ClassVar, TypeAlias
+
+from actors.protocol import (
+    Answered,
+    Ask,
+    CallOutcome,
+    CancelReplied,
+    Flush,
+    Flushed,
+    Halt,
+    Lost,
+    MissingFills,
+    Permit,
+    Refused,
+    WireReply,
+)
+from actors.runtime.actor import Actor
+from actors.runtime.mailbox import MailboxPolicy
+from actors.wire import LiveWire
+from actors.world import World
+from thunes.domain import orders
+from thunes.domain.books import OpenOrder
+from thunes.domain.figures import OpenOrderFigures, OrderFigures
+from thunes.domain.histogram import ORDER_LATENCY_MS, TICK_TO_ORDER_MS, Recorder
+from thunes.domain.journal import AuditEvent
+from thunes.domain.market import ExecutionReport, OrderAnswer
+from thunes.domain.orders import Observed, OrderState, Phase
+from thunes.errors import ExchangeError
+from thunes.messages import Kill, OrderType, Record, Side
+
+Received: TypeAlias = Permit | ExecutionReport | CancelReplied | Ask | AuditEvent | Halt | Flushed
+
+ORDER_DOES_NOT_EXIST = -2013
+DUPLICATE_ORDER = "Duplicate order sent."
+RECV_WINDOW_MS = 5_000
+FIRST_ASK, LAST_ASK = 0.2, 5.0
+
+
+class OrderActor(Actor):
+    mailbox_policy: ClassVar = MailboxPolicy(control=frozenset({AuditEvent, Halt}))
+
+    def __init__(self, world: World, name: str, incarnation: int = 0) -> None:
+        super().__init__(world, name, incarnation)
+        self.symbol = name.partition(".")[2]
+        self.rules = world.rules[self.symbol]
+        self.wire = LiveWire(world, name)
+        self.orders: dict[str, OrderState] = {}
+        self.sent_ms: dict[str, int] = {}
+        self.waits: dict[str, float] = {}
+        self.early: list[Permit] = []
+        self.recovered = False
+        self.halted = False
+        self.killed = False
+        self.epoch = 0
+        self.placed: Counter[tuple[str, str]] = Counter()
+        self.rejected: Counter[str] = Counter()
+        self.latency = Recorder(ORDER_LATENCY_MS)
+        self.tick_to_order = Recorder(TICK_TO_ORDER_MS)
+
+    def on_start(self) -> None:
+        self.tell("audit", Flush(self.name))
+
+    def on_receive(self, message: Any) -> None:
+        match message:
+            case Permit():
+                self._permitted(message)
+            case ExecutionReport():
+                self._reported(message)
+            case CancelReplied(reply):
+                self._cancel_replied(reply)
+            case Ask(correlation_id):
+                self._ask(correlation_id)
+            case AuditEvent():
+                self._kill_switch(message)
+            case Halt():
+                self._halt()
+            case Flushed():
+                self._recover()
+            case _:
+                raise TypeError(f"{self.name} does not understand {type(message).__name__}")
+        self._publish()
+
+    # --- from a permit to the wire ---
+
+    def _permitted(self, permit: Permit) -> None:
+        if not self.recovered:
+            self.early.append(permit)
+            return
+        approved = permit.approved
+        order = approved.order
+        if order.correlation_id in self.orders:
+            return  # its fate is being asked for already
+        state = OrderState(
+            correlation_id=order.correlation_id,
+            client_order_id=approved.client_order_id,
+            symbol=order.symbol,
+            side=order.side,
+            order_type=order.order_type,
+            quantity=order.quantity,
+            price=order.price,
+            epoch=approved.epoch,
+        )
+        self.orders[state.correlation_id] = state
+        reason = self._withhold(state)
+        if reason is not None:
+            self.tell("breaker", CallOutcome(failed=False, made=False))
+            self._follow(orders.withheld(state, reason))
+            return
+        self._send(state, order.market_ms, order.tick_ns)
+
+    def _withhold(self, state: OrderState) -> str | None:
+        """Why this must not be sent after all, looked at immediately before each send."""
+        if self.halted:
+            return "NOT_READY"
+        if state.side is Side.SELL:
+            return None
+        if state.epoch < self.epoch:
+            return "STALE_EPOCH"
+        if self.world.home.kill_active():
+            self.tell("risk", Kill(self.world.home.kill_reason(), "marker"))
+            return "KILL_SWITCH"
+        return None
+
+    def _send(self, state: OrderState, market_ms: int, tick_ns: int) -> None:
+        state = self._follow(orders.submitted(state, market_ms))
+        self.placed[state.order_type, state.side] += 1
+        self.sent_ms[state.correlation_id] = self.world.clock.wall_ms()
+        if tick_ns:
+            self.tick_to_order.observe((self.world.clock.monotonic_ns() - tick_ns) / 1e6)
+        reply = self.wire.place(state)
+        self._tell_breaker(reply)
+        if isinstance(reply, Answered):
+            self.latency.observe(reply.took_ns / 1e6)
+        self._replied(reply, placing=True)
+
+    # --- what the exchange says ---
+
+    def _replied(self, reply: WireReply, *, placing: bool) -> None:
+        state = self.orders.get(reply.correlation_id)
+        if state is None:
+            return
+        match reply:
+            case Answered(_, answer):
+                self._observe(state, answer)
+            case Refused(_, error) if placing and DUPLICATE_ORDER not in error.message:
+                self.rejected[str(error.code)] += 1
+                self.world.log.warning("%s: order %s refused: %s", self.symbol, state.client_order_id, error)
+                self._follow(orders.refused(state, error))
+            case Refused(_, error) if error.code == ORDER_DOES_NOT_EXIST:
+                self._absent(state)
+            case Refused(_, error) | Lost(_, error):
+                self._unknown(state, str(error))
+
+    def _reported(self, report: ExecutionReport) -> None:
+        for state in self.orders.values():
+            if state.client_order_id == report.client_order_id:
+                if state.phase is not Phase.DONE:
+                    self._observe(state, report.as_answer())
+                return
+
+    def _cancel_replied(self, reply: WireReply) -> None:
+        """A refused cancel means that the order has ended, or never was: only a query tells which."""
+        if isinstance(reply, Answered):
+            self._replied(reply, placing=False)
+        elif reply.correlation_id in self.orders:
+            self._ask_in(FIRST_ASK, reply.correlation_id)
+
+    def _observe(self, state: OrderState, answer: OrderAnswer) -> None:
+        observed = orders.observe(state, answer, self.rules)
+        state = self._follow(observed)
+        if not observed.fills_missing:
+            return
+        found = self.wire.fills(state)
+        if isinstance(found, MissingFills):
+            observed = orders.observe(state, replace(answer, fills=found.fills), self.rules)
+            state = self._follow(observed)
+        if observed.fills_missing:
+            self._ask_in(FIRST_ASK, state.correlation_id)
+
+    def _unknown(self, state: OrderState, why: str) -> None:
+        if state.phase is not Phase.OPEN:
+            self._follow(orders.unknown(state, why))
+        self._ask_in(self.waits.get(state.correlation_id, FIRST_ASK), state.correlation_id)
+
+    def _absent(self, state: OrderState) -> None:
+        if state.phase is Phase.OPEN:
+            self._ask_in(LAST_ASK, state.correlation_id)  # it was there: the query lags
+            return
+        if state.phase is not Phase.UNKNOWN:
+            state = self._follow(orders.unknown(state, "not found when asked for"))
+        sent_ms = self.sent_ms[state.correlation_id]
+        state = self._follow(orders.absent(state, self.world.clock.wall_ms(), sent_ms, RECV_WINDOW_MS))
+        if state.phase is not Phase.DONE:
+            self._ask_in(1.1, state.correlation_id)
+
+    def _ask(self, correlation_id: str) -> None:
+        state = self.orders.get(correlation_id)
+        if state is None or state.phase is Phase.DONE:
+            return
+        wait = self.waits.get(correlation_id, FIRST_ASK)
+        self.waits[correlation_id] = min(LAST_ASK, wait * 2)
+        reply = self.wire.query(state)
+        self._tell_breaker(reply)
+        self._replied(reply, placing=False)
+
+    def _ask_in(self, seconds: float, correlation_id: str) -> None:
+        self.after(seconds, f"ask.{correlation_id}", Ask(correlation_id))
+
+    # --- starting, stopping, the kill switch ---
+
+    def _recover(self) -> None:
+        """Every approval without a terminal event is asked for; none is sent late."""
+        books = self.world.load_books()
+        self.epoch, self.killed = max(self.epoch, books.epoch), books.kill_active
+        for order in books.orders.values():
+            if order.symbol == self.symbol and order.correlation_id not in self.orders:
+                self._resume_order(order)
+        self.recovered = True
+        early, self.early = self.early, []
+        for permit in early:
+            if permit.approved.order.correlation_id in self.orders:
+                self.tell("breaker", CallOutcome(failed=False, made=False))
+            else:
+                self._permitted(permit)
+
+    def _resume_order(self, order: OpenOrder) -> None:
+        state = OrderState(
+            correlation_id=order.correlation_id,
+            client_order_id=order.client_order_id,
+            symbol=order.symbol,
+            side=Side(order.side),
+            order_type=OrderType(order.order_type),
+            quantity=order.quantity,
+            price=None,
+            epoch=order.epoch,
+            phase=Phase.OPEN if order.order_id else Phase.APPROVED,
+            order_id=order.order_id,
+            executed=order.executed,
+            trade_ids=order.trade_ids,
+        )
+        self.orders[state.correlation_id] = state
+        # The crash was before now, so whatever was sent was sent before now.
+        self.sent_ms[state.correlation_id] = self.world.clock.wall_ms()
+        self._unknown(state, "found without an end at start")
+
+    def _kill_switch(self, event: AuditEvent) -> None:
+        self.epoch = max(self.epoch, int(event.metadata["epoch"]))
+        self.killed = event.event == "KILL_SWITCH_ACTIVATED"
+        if self.killed:
+            self._cancel_open(Side.BUY)
+
+    def _halt(self) -> None:
+        self.halted = True
+        self._cancel_open(Side.BUY, Side.SELL)
+
+    def _cancel_open(self, *sides: Side) -> None:
+        for state in self.orders.values():
+            if state.side in sides and state.phase is Phase.OPEN:
+                self.wire.cancel(state)
+
+    # --- what follows ---
+
+    def _follow(self, observed: Observed) -> OrderState:
+        """Keep the new state and journal what happened."""
+        state = observed.state
+        for event in observed.events:
+            self.tell(
+                "audit",
+                Record(
+                    event.name,
+                    symbol=state.symbol,
+                    side=state.side,
+                    reason=event.reason,
+                    correlation_id=state.correlation_id,
+                    metadata=event.metadata,
+                ),
+            )
+        if state.phase is Phase.DONE:
+            for held in (self.orders, self.sent_ms, self.waits):
+                held.pop(state.correlation_id, None)
+        else:
+            self.orders[state.correlation_id] = state
+        return state
+
+    def _tell_breaker(self, reply: WireReply) -> None:
+        failed = isinstance(reply, Lost)
+        retry_after = 0.0
+        if isinstance(reply, Refused):
+            error: ExchangeError = reply.error
+            retry_after = error.retry_after or 0.0
+        self.tell("breaker", CallOutcome(failed, True, self.wire.used_weight, retry_after))
+
+    def _publish(self) -> None:
+        live = tuple(self.orders.values())
+        self.publish(
+            OrderFigures(
+                symbol=self.symbol,
+                epoch=self.epoch,
+                open=tuple(_figures(state) for state in live),
+                unknown=sum(1 for state in live if state.phase in (Phase.UNKNOWN, Phase.APPROVED)),
+                placed=dict(self.placed),
+                rejected=dict(self.rejected),
+                latency_ms=self.latency.histogram(),
+                tick_to_order_ms=self.tick_to_order.histogram(),
+            )
+        )
+
+
+def _figures(state: OrderState) -> OpenOrderFigures:
+    executed: Decimal = state.executed
+    return OpenOrderFigures(
+        client_order_id=state.client_order_id,
+        symbol=state.symbol,
+        side=state.side,
+        order_type=state.order_type,
+        quantity=state.quantity,
+        executed=executed,
+        status=state.phase,
+        correlation_id=state.correlation_id,
+    )

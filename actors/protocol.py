@@ -1,0 +1,224 @@
+"""What actors tell each other inside the house; `thunes.messages` has what the world may say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from thunes.domain.journal import AuditEvent
+from thunes.domain.market import Fill, OrderAnswer
+from thunes.errors import ExchangeError, NetworkError
+from thunes.messages import Candle, SubmitOrder
+from thunes.strategies.base import Holding
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """Risk approved and the journal has it: whoever reads this may act on it."""
+
+    order: SubmitOrder
+    epoch: int
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The circuit lets this approval's request be made, once."""
+
+    approved: Approved
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """How one request to the exchange went, for the circuit and the budgets.
+
+    `failed` counts against the circuit; `made` is false when a permit was not used.
+    """
+
+    failed: bool
+    made: bool = True
+    used_weight: int = 0
+    retry_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Journaled:
+    """These events are durable, in order."""
+
+    events: tuple[AuditEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Tell `Flushed` to `reply_to` once all that was told before is durable and passed on."""
+
+    reply_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """The system is stopping: nothing new is approved or sent, open orders are cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """Whether account, open orders and books agree."""
+
+    agreed: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TellHolding:
+    """Tell this symbol's strategy what it holds."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderProgress:
+    """What an order's event did to the holding; `ended` when the order changes no more."""
+
+    holding: Holding | None
+    correlation_id: str | None = None
+    event: str = ""
+    reason: str | None = None
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a socket received, not yet decoded."""
+
+    data: bytes
+    received_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SocketOpened:
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SocketClosed:
+    generation: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSocket:
+    """Time to try a connection again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUp:
+    """Time to ask again for what was missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watchdog:
+    """Time to look whether anything still comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Closed candles that no socket brought: at the start, or missed while away. Oldest first."""
+
+    candles: tuple[Candle, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Time to ask the exchange about an order of unknown fate."""
+
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Time for what an actor does at regular intervals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Time to start a child whose restart was put off."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Stop the tree in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The cancels had their time: stop the children now."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverDue:
+    """A child was given this long to drain."""
+
+    name: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fatal:
+    """Something outside the tree failed beyond repair."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The exchange answered a request about an order."""
+
+    correlation_id: str
+    answer: OrderAnswer
+    took_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The exchange refused a request about an order."""
+
+    correlation_id: str
+    error: ExchangeError
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A request about an order has no answer: its fate is unknown."""
+
+    correlation_id: str
+    error: NetworkError
+
+
+WireReply: TypeAlias = Answered | Refused | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReplied:
+    """What became of a cancel, which went over a connection of its own."""
+
+    reply: WireReply
+
+
+@dataclass(frozen=True, slots=True)
+class MissingFills:
+    """Fills of an order that no answer carried, read from the account's trades."""
+
+    correlation_id: str
+    fills: tuple[Fill, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Time for another try."""

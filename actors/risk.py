@@ -1,0 +1,294 @@
+"""RiskActor: nothing is bought that the limits do not allow.
+
+Receives SubmitOrder, Tick, journalled events, Kill, Resume, Synced, Halt. Tells every decision to Audit and to no one
+else. A crash loses nothing: positions, reservations and the kill switch are read back from projection and journal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, ClassVar, TypeAlias
+
+from actors.protocol import Approved, Flush, Flushed, Halt, Heartbeat, OrderProgress, Synced, TellHolding
+from actors.runtime.actor import Actor
+from actors.runtime.mailbox import MailboxPolicy
+from actors.world import World
+from thunes.domain import risk
+from thunes.domain.books import FILLS, ZERO, Books, OpenOrder, has_ended
+from thunes.domain.figures import PositionFigures, RiskFigures
+from thunes.domain.journal import AuditEvent
+from thunes.domain.orders import client_order_id
+from thunes.messages import Kill, Reconcile, Record, Resume, SubmitOrder, Tick, UrgentRecord
+from thunes.strategies.base import Holding
+
+Received: TypeAlias = (
+    SubmitOrder | Tick | AuditEvent | Kill | Resume | Synced | Halt | Flushed | Heartbeat | TellHolding
+)
+
+DAY_MS = 86_400_000
+MARKER_SECONDS = 1.0
+PUBLISH_NS = 100_000_000
+"""Figures that only the market moved are renewed this often: a tick costs no more than it must."""
+
+
+def _conflate(message: Any) -> object:
+    return message.symbol if type(message) is Tick else None
+
+
+class RiskActor(Actor):
+    mailbox_policy: ClassVar = MailboxPolicy(control=frozenset({Kill, Resume, Halt}), conflate=_conflate)
+
+    def __init__(self, world: World, name: str, incarnation: int = 0) -> None:
+        super().__init__(world, name, incarnation)
+        self.state = risk.RiskState(limits=world.settings.risk, rules=world.rules, books=Books())
+        self.loaded = False
+        self.waiting_kill: Kill | None = None
+        self.published_ns = 0
+        self.day = -1
+        self.announced: set[int] = set()
+        self.decisions: Counter[tuple[str, str]] = Counter()
+
+    def on_start(self) -> None:
+        self.tell("audit", Flush(self.name))
+        self.after(MARKER_SECONDS, "marker", Heartbeat())
+
+    def on_receive(self, message: Any) -> None:
+        match message:
+            case Tick():
+                self._tick(message)
+                return
+            case SubmitOrder():
+                self._decide(message)
+            case AuditEvent():
+                self._apply(message)
+            case Kill():
+                self._kill(message)
+            case Resume():
+                self._resume(message)
+            case Synced(agreed):
+                self.state.synced = agreed and self.loaded
+            case Flushed():
+                self._load()
+            case TellHolding(symbol):
+                self._tell_strategy(symbol, OrderProgress(self._holding(symbol)))
+            case Heartbeat():
+                self._look_for_marker()
+            case Halt():
+                self.state.halted = True
+            case _:
+                raise TypeError(f"risk does not understand {type(message).__name__}")
+        self._publish()
+
+    # --- decisions ---
+
+    def _decide(self, order: SubmitOrder) -> None:
+        now_ns = self.world.clock.monotonic_ns()
+        reason = risk.refusal(self.state, order, now_ns)
+        approved = Approved(
+            order, self.state.books.epoch, client_order_id(self.world.identity.home_id, order.correlation_id)
+        )
+        self.decisions["rejected" if reason else "approved", reason or ""] += 1
+        record = Record(
+            event="TRADE_REJECTED" if reason else "TRADE_APPROVED",
+            symbol=order.symbol,
+            side=order.side,
+            reason=reason,
+            correlation_id=order.correlation_id,
+            params_hash=order.params_hash,
+            risk_snapshot=risk.snapshot(self.state),
+            metadata=_describe(order, approved),
+            subject=None if reason else approved,
+        )
+        if reason is None:
+            self._reserve(approved, now_ns)
+        self.tell("audit", record)
+
+    def _reserve(self, approved: Approved, now_ns: int) -> None:
+        order = approved.order
+        self.state.sent_ns.append(now_ns)
+        self.state.books.reserve(
+            OpenOrder(
+                correlation_id=order.correlation_id,
+                symbol=order.symbol,
+                side=order.side,
+                order_type=order.order_type,
+                quantity=order.quantity,
+                reference_price=order.reference_price,
+                epoch=approved.epoch,
+                seq=0,
+                client_order_id=approved.client_order_id,
+            )
+        )
+
+    # --- the market and the books ---
+
+    def _tick(self, tick: Tick) -> None:
+        self.state.ticks[tick.symbol] = tick
+        if not self.loaded:
+            return
+        day = tick.market_ms // DAY_MS
+        if day > self.day and tick.market_ms:
+            self._turn_day(day, tick.market_ms)
+        if self.state.books.holding(tick.symbol) is not None:
+            self._check_limits()
+        if tick.received_ns - self.published_ns > PUBLISH_NS:
+            self._publish()
+
+    def _turn_day(self, day: int, market_ms: int) -> None:
+        name = datetime.fromtimestamp(market_ms / 1000, UTC).date().isoformat()
+        self.day = day
+        if name > self.state.books.day:
+            self.tell("audit", Record("DAILY_RESET", metadata={"day": name, "market_time": market_ms}))
+
+    def _apply(self, event: AuditEvent) -> None:
+        if not self.loaded:
+            return  # it is on the disk already, so the load that is under way will see it
+        self.state.books.apply(event)
+        if event.event == "KILL_SWITCH_ACTIVATED":
+            self.world.home.write_kill(str(event.metadata["why"]), str(event.metadata["source"]), str(event.timestamp))
+        elif event.event == "KILL_SWITCH_DEACTIVATED":
+            self.world.home.clear_kill()
+        self._announce_positions()
+        self._check_limits()
+        if event.event in FILLS or has_ended(event):
+            self._tell_progress(event)
+
+    def _tell_progress(self, event: AuditEvent) -> None:
+        progress = OrderProgress(
+            holding=self._holding(event.symbol or ""),
+            correlation_id=event.correlation_id,
+            event=event.event,
+            reason=event.reason,
+            ended=has_ended(event),
+        )
+        self._tell_strategy(event.symbol or "", progress)
+
+    def _tell_strategy(self, symbol: str, progress: OrderProgress) -> None:
+        if symbol in self.world.symbols:
+            self.tell(f"strategy.{symbol}", progress)
+
+    def _holding(self, symbol: str) -> Holding | None:
+        position = self.state.books.holding(symbol)
+        return Holding(position.quantity, position.entry_price) if position is not None else None
+
+    def _announce_positions(self) -> None:
+        for change in self.state.books.pending.values():
+            if change.fill_seq in self.announced:
+                continue
+            self.announced.add(change.fill_seq)
+            meta = {
+                "fill_seq": change.fill_seq,
+                "quantity": change.quantity,
+                "entry_price": change.entry_price,
+                "pnl": change.pnl,
+                "market_time": change.market_ms,
+            }
+            self.tell(
+                "audit",
+                Record(change.event, symbol=change.symbol, correlation_id=change.correlation_id, metadata=meta),
+            )
+
+    def _load(self) -> None:
+        ticks, halted = self.state.ticks, self.state.halted
+        self.state = risk.RiskState(
+            limits=self.world.settings.risk, rules=self.world.rules, books=self.world.load_books()
+        )
+        self.state.ticks, self.state.halted, self.loaded = ticks, halted, True
+        if self.waiting_kill is not None:
+            self._kill(self.waiting_kill)
+        self._announce_positions()
+        for symbol in self.world.symbols:
+            self._tell_strategy(symbol, OrderProgress(self._holding(symbol)))
+        self._look_for_marker()
+        self.tell("reconciler", Reconcile("risk"))
+
+    # --- the kill switch ---
+
+    def _check_limits(self) -> None:
+        if not self.state.books.kill_active and (why := risk.breach(self.state)) is not None:
+            self._kill(Kill(why, "risk"))
+
+    def _look_for_marker(self) -> None:
+        self.after(MARKER_SECONDS, "marker", Heartbeat())
+        if self.loaded and not self.state.books.kill_active and self.world.home.kill_active():
+            self._kill(Kill(self.world.home.kill_reason(), "marker"))
+
+    def _kill(self, kill: Kill) -> None:
+        """In memory at once, on the disk by way of Audit; a second one changes nothing."""
+        books = self.state.books
+        if not self.loaded:
+            self.waiting_kill = kill  # until the books are read nothing is approved, and the epoch is not known
+            return
+        if books.kill_active:
+            return
+        since = self.world.clock.wall().isoformat()
+        books.kill_active, books.kill_reason, books.kill_since = True, kill.reason, since
+        books.epoch += 1
+        meta = {"why": kill.reason, "source": kill.source, "epoch": books.epoch, "since": since}
+        snapshot = risk.snapshot(self.state)
+        self.tell("audit", UrgentRecord("KILL_SWITCH_ACTIVATED", risk_snapshot=snapshot, metadata=meta))
+
+    def _resume(self, resume: Resume) -> None:
+        books = self.state.books
+        if not books.kill_active:
+            return
+        cause = risk.breach(self.state)
+        meta: dict[str, Any] = {"why": resume.reason, "source": resume.source}
+        if cause is not None:
+            self.tell("audit", Record("OPERATOR_COMMAND", metadata={**meta, "refused": cause, "command": "resume"}))
+            return
+        books.kill_active, books.kill_reason, books.kill_since = False, "", ""
+        books.epoch += 1
+        meta["epoch"] = books.epoch
+        self.world.home.clear_kill()
+        snapshot = risk.snapshot(self.state)
+        self.tell("audit", UrgentRecord("KILL_SWITCH_DEACTIVATED", risk_snapshot=snapshot, metadata=meta))
+
+    def _publish(self) -> None:
+        state, books = self.state, self.state.books
+        self.published_ns = self.world.clock.monotonic_ns()
+        self.publish(
+            RiskFigures(
+                synced=state.synced,
+                kill_active=books.kill_active,
+                kill_reason=books.kill_reason,
+                kill_since=books.kill_since,
+                epoch=books.epoch,
+                daily_pnl=state.daily_pnl(),
+                daily_loss_limit=state.limits.max_daily_loss,
+                realised_today=books.realised_today,
+                realised_total=books.realised_total,
+                fees_total=books.fees_quote,
+                equity=state.equity(),
+                drawdown=float(state.drawdown()),
+                positions=tuple(self._position(symbol) for symbol in sorted(books.positions)),
+                balances=dict(books.balances),
+                reserved=len(books.orders),
+                max_positions=state.limits.max_positions,
+                cool_down_until_ms=state.cool_down_until_ms(),
+                decisions=dict(self.decisions),
+            )
+        )
+
+    def _position(self, symbol: str) -> PositionFigures:
+        position, tick = self.state.books.positions[symbol], self.state.ticks.get(symbol)
+        held = position.quantity if position.is_open else ZERO
+        return PositionFigures(
+            symbol=symbol,
+            quantity=held,
+            entry_price=position.entry_price if position.is_open else ZERO,
+            opened_ms=position.opened_ms,
+            unrealised=self.state.position_pnl(symbol),
+            dust=position.quantity - held,
+            value=held * tick.bid if tick is not None else position.cost,
+        )
+
+
+def _describe(order: SubmitOrder, approved: Approved) -> dict[str, Any]:
+    described = asdict(order)
+    for elsewhere in ("correlation_id", "symbol", "side", "params_hash", "tick_ns"):
+        del described[elsewhere]
+    described["market_time"] = described.pop("market_ms")
+    return {**described, "epoch": approved.epoch, "client_order_id": approved.client_order_id}

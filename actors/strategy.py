@@ -1,0 +1,173 @@
+"""StrategyActor: one symbol's strategy, from candles and ticks to intents.
+
+Receives ticks (the newest replaces one that waits), closed candles, History (candles that no socket brought: fed, never
+acted on), refusals and OrderProgress. Tells Risk SubmitOrder. A crash loses the indicators' state: the replacement
+reads the candles anew from the exchange.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, ClassVar, TypeAlias
+
+from actors.protocol import History, OrderProgress, TellHolding
+from actors.runtime.actor import Actor
+from actors.runtime.mailbox import MailboxPolicy
+from actors.world import World
+from thunes.domain.figures import StrategyFigures
+from thunes.domain.filters import round_down, sellable
+from thunes.domain.journal import AuditEvent
+from thunes.errors import ExchangeError, NetworkError
+from thunes.messages import Candle, Intent, OrderType, Side, SubmitOrder, Tick
+from thunes.strategies.base import Holding
+
+Received: TypeAlias = Tick | Candle | History | AuditEvent | OrderProgress
+
+PASSING = frozenset(
+    {"NOT_SYNCED", "NOT_READY", "STALE_MARKET_DATA", "CIRCUIT_OPEN", "RATE_LIMIT", "ORDER_RATE", "STALE_EPOCH"}
+)
+"""Refusals that pass by themselves: a refused exit is tried again on the next closed candle."""
+
+
+def _conflate(message: Any) -> object:
+    return message.symbol if type(message) is Tick else None
+
+
+class StrategyActor(Actor):
+    mailbox_policy: ClassVar = MailboxPolicy(conflate=_conflate)
+
+    def __init__(self, world: World, name: str, incarnation: int = 0) -> None:
+        super().__init__(world, name, incarnation)
+        self.symbol = name.partition(".")[2]
+        self.rules = world.rules[self.symbol]
+        self.strategy = world.ports.strategy(self.symbol)
+        self.holding: Holding | None = None
+        self.wanted: Intent | None = None
+        self.tick: Tick | None = None
+        self.last_candle_ms = 0
+        self.under_way: str | None = None
+        self.exit_again: Intent | None = None
+        self.decision = ""
+        self.decided_ms = 0
+        self.candles = 0
+
+    def on_start(self) -> None:
+        self.tell("risk", TellHolding(self.symbol))
+        if self.incarnation:
+            self._read_candles()
+        self._publish()
+
+    def on_receive(self, message: Any) -> None:
+        match message:
+            case Tick():
+                self._tick(message)
+                return
+            case Candle():
+                self._candle(message)
+            case History(candles):
+                for candle in candles:
+                    self._feed(candle)
+            case AuditEvent():
+                self._refused(message)
+            case OrderProgress():
+                self._progress(message)
+            case _:
+                raise TypeError(f"{self.name} does not understand {type(message).__name__}")
+        self._publish()
+
+    # --- the market ---
+
+    def _tick(self, tick: Tick) -> None:
+        self.tick = tick
+        intent = self.strategy.on_tick(tick, self.holding)
+        if intent is not None:
+            self._want(intent, tick.market_ms)
+            self._publish()
+
+    def _candle(self, candle: Candle) -> None:
+        if candle.open_ms <= self.last_candle_ms:
+            return
+        intent = self._feed(candle)
+        if intent is None and self.holding is not None:
+            intent = self.exit_again
+        self.exit_again = None
+        if intent is not None:
+            self._want(intent, candle.close_ms + 1)
+
+    def _feed(self, candle: Candle) -> Intent | None:
+        if candle.open_ms <= self.last_candle_ms:
+            return None
+        self.last_candle_ms = candle.open_ms
+        self.candles += 1
+        return self.strategy.on_candle(candle, self.holding)
+
+    def _read_candles(self) -> None:
+        try:
+            candles = self.world.ports.rest().klines(self.symbol, self.world.settings.strategy.interval, limit=1000)
+        except (ExchangeError, NetworkError) as error:
+            self.world.log.warning("%s: candles could not be read (%s); warming up from live ones.", self.symbol, error)
+            return
+        for candle in candles:
+            if candle.closed:
+                self._feed(candle)
+
+    # --- intents and what becomes of them ---
+
+    def _want(self, intent: Intent, market_ms: int) -> None:
+        """Turn an intent into an order: what it may cost or sell, rounded down to the exchange's step."""
+        if self.tick is None or self.under_way is not None:
+            return
+        price = self.tick.ask if intent.side is Side.BUY else self.tick.bid
+        quantity = intent.quantity if intent.quantity is not None else self._quantity(intent.side, price)
+        order = SubmitOrder(
+            correlation_id=self.world.ids.new(),
+            symbol=self.symbol,
+            side=intent.side,
+            order_type=OrderType.MARKET,
+            quantity=quantity,
+            reference_price=price,
+            cause=intent.cause,
+            strategy=self.strategy.name,
+            params_hash=self.world.identity.params_hash,
+            market_ms=max(market_ms, self.tick.market_ms),
+            tick_ns=self.tick.received_ns,
+        )
+        self.under_way = order.correlation_id
+        self.decision, self.decided_ms = f"{intent.side} {intent.cause}", order.market_ms
+        self.wanted = intent
+        self.tell("risk", order)
+
+    def _quantity(self, side: Side, price: Decimal) -> Decimal:
+        if side is Side.BUY:
+            return round_down(self.world.settings.risk.quote_per_trade / price, self.rules.step_size)
+        return sellable(self.rules, self.holding.quantity, price) if self.holding is not None else Decimal(0)
+
+    def _refused(self, event: AuditEvent) -> None:
+        if event.correlation_id == self.under_way:
+            self._ended(event.reason or "", passing=event.reason in PASSING)
+
+    def _progress(self, progress: OrderProgress) -> None:
+        self.holding = progress.holding
+        if progress.ended and progress.correlation_id == self.under_way:
+            filled = progress.event == "ORDER_FILLED"
+            self._ended(progress.reason or progress.event.removeprefix("ORDER_").lower(), passing=not filled)
+
+    def _ended(self, outcome: str, *, passing: bool) -> None:
+        self.under_way = None
+        assert self.wanted is not None
+        self.decision = f"{self.wanted.side} {self.wanted.cause}: {outcome}"
+        if self.wanted.side is Side.SELL and self.holding is not None and passing:
+            self.exit_again = self.wanted
+
+    def _publish(self) -> None:
+        self.publish(
+            StrategyFigures(
+                symbol=self.symbol,
+                strategy=self.strategy.name,
+                state=self.strategy.state,
+                last_decision=self.decision,
+                last_decision_ms=self.decided_ms,
+                params_hash=self.world.identity.params_hash,
+                candles=self.candles,
+            )
+        )

@@ -1,0 +1,180 @@
+"""SupervisorActor: it obeys `thunes/domain/supervision.py`.
+
+Receives Started and Exited of every child, Launch (a restart that was put off), Shutdown, Fatal, Reconnect for all.
+Starts and stops children, journals restarts and dead letters, and gives up safely: kill switch on, open orders
+cancelled, exit status 1. Nobody restarts it: its end is the process's.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeAlias
+
+from actors.protocol import Fatal, Halt, Launch, OverDue, Shutdown, Stopping
+from actors.runtime.actor import Actor, Exited, Started, Stop
+from actors.runtime.mailbox import MailboxPolicy
+from actors.runtime.threads import Signal
+from actors.world import World
+from thunes.domain.supervision import (
+    Action,
+    AllStarted,
+    AllStopped,
+    ChildSpec,
+    GiveUp,
+    StartChild,
+    StopChild,
+    Supervision,
+    Tree,
+)
+from thunes.errors import JournalError
+from thunes.messages import Kill, Reconnect, Record
+
+Received: TypeAlias = Started | Exited | Launch | Shutdown | Fatal | Reconnect | OverDue | Stopping
+
+CANCEL_GRACE = 0.3
+"""Seconds for cancels to be answered before the children are stopped."""
+
+
+class SupervisorActor(Actor):
+    mailbox_policy: ClassVar = MailboxPolicy(control=frozenset({Reconnect}))
+
+    def __init__(self, world: World, name: str, tree: Tree, ready: Signal, ended: Signal) -> None:
+        super().__init__(world, name)
+        self.core = Supervision(tree, is_fatal=lambda error: isinstance(error, JournalError))
+        self.specs = {spec.name: spec for spec in tree.children}
+        self.incarnations = dict.fromkeys(self.specs, -1)
+        self.alive: set[str] = set()
+        self.ready = ready
+        self.ended = ended
+        self.failure = ""
+        self.halting = False
+
+    def on_start(self) -> None:
+        self._do(self.core.begin())
+
+    def on_receive(self, message: Any) -> None:
+        match message:
+            case Started(name, incarnation):
+                if incarnation == self.incarnations.get(name):
+                    self._do(self.core.started(name))
+            case Exited():
+                self._exited(message)
+            case Launch(name):
+                self._launch(name)
+            case Shutdown():
+                self._shut_down()
+            case Stopping():
+                self._do(self.core.stop())
+            case OverDue(name, incarnation):
+                self._over_due(name, incarnation)
+            case Fatal(why):
+                self._give_up(why)
+            case Reconnect(symbol, source):
+                self._reconnect(symbol, source)
+            case _:
+                raise TypeError(f"supervisor does not understand {type(message).__name__}")
+        self._publish()
+
+    # --- children ---
+
+    def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case StartChild(name, delay) if delay:
+                    self.after(delay, f"launch.{name}", Launch(name))
+                case StartChild(name, _):
+                    self._launch(name)
+                case StopChild(name):
+                    self._stop_child(name)
+                case GiveUp(why):
+                    self._give_up(why)
+                case AllStarted():
+                    self.ready.set()
+                case AllStopped():
+                    self.ended.set(self.failure)
+
+    def _launch(self, name: str) -> None:
+        if self.core.status[name] != "starting":
+            return
+        spec: ChildSpec = self.specs[name]
+        self.incarnations[name] += 1
+        self.alive.add(name)
+        try:
+            spec.actor.start(self.world, name, self.incarnations[name])  # type: ignore[attr-defined]
+        except Exception as error:
+            self.tell(self.name, Exited(name, self.incarnations[name], error, None))
+
+    def _stop_child(self, name: str) -> None:
+        if name not in self.alive:
+            self.world.timers.cancel(self.name, f"launch.{name}")
+            self._do(self.core.exited(name, None, self._now()))
+            return
+        if name == "audit":
+            self.tell("audit", Record("SYSTEM_STOPPED", metadata={"why": self.failure or "asked to"}))
+        self.tell(name, Stop())
+        self.after(self.specs[name].shutdown, f"overdue.{name}", OverDue(name, self.incarnations[name]))
+
+    def _over_due(self, name: str, incarnation: int) -> None:
+        """A child that does not drain in time is left behind: the exit waits for no hung thread."""
+        if name in self.alive and incarnation == self.incarnations[name]:
+            self.world.log.error("%s did not stop in time and is left behind.", name)
+            self._exited(Exited(name, incarnation, None, None))
+
+    def _exited(self, exit_report: Exited) -> None:
+        name, reason = exit_report.name, exit_report.reason
+        if name not in self.alive or exit_report.incarnation != self.incarnations[name]:
+            return
+        self.alive.discard(name)
+        restarts = self.core.restarts[name]
+        actions = self.core.exited(name, reason, self._now())
+        if self.core.restarts[name] > restarts:
+            self._tell_of_restart(exit_report)
+        self._do(actions)
+
+    def _tell_of_restart(self, exit_report: Exited) -> None:
+        name, reason = exit_report.name, exit_report.reason
+        self.world.log.error("%s failed and is restarted: %r", name, reason)
+        if exit_report.message is not None:
+            lost = {"actor": name, "message": repr(exit_report.message)[:500]}
+            self.tell("audit", Record("DEAD_LETTER", metadata=lost))
+        meta: dict[str, Any] = {"actor": name, "why": repr(reason)[:500], "restarts": self.core.restarts[name]}
+        self.tell("audit", Record("ACTOR_RESTARTED", metadata=meta))
+
+    # --- the end ---
+
+    def _shut_down(self) -> None:
+        """No new orders, open ones cancelled, then all stop right to left."""
+        if self.halting:
+            return
+        self.halting = True
+        self._halt()
+        self.after(CANCEL_GRACE, "stop", Stopping())
+
+    def _halt(self) -> None:
+        for name in ("risk", *(n for n in self.specs if n.startswith("order."))):
+            if name in self.post.boxes:
+                self.tell(name, Halt())
+
+    def _give_up(self, why: str) -> None:
+        """Kill switch on in memory at once, on the disk if that is possible, then stop and say why."""
+        if self.failure:
+            return
+        self.failure = why
+        self.world.log.critical("Giving up safely: %s", why)
+        self.tell("risk", Kill(why, "supervisor"))
+        try:
+            self.world.home.write_kill(why, "supervisor", self.world.clock.wall().isoformat())
+        except OSError as error:
+            self.world.log.critical("The kill marker could not be written (%s); it is on in memory.", error)
+        self._shut_down()
+
+    def _reconnect(self, symbol: str | None, source: str) -> None:
+        names = [f"stream.{symbol}"] if symbol else [n for n in self.specs if n.startswith("stream.")]
+        for name in names:
+            if name in self.specs:
+                self.tell(name, Reconnect(symbol, source))
+
+    def _now(self) -> float:
+        return self.world.clock.monotonic_ns() / 1e9
+
+    def _publish(self) -> None:
+        self.publish({name: (self.core.status[name], self.core.restarts[name]) for name in self.specs})

@@ -1,0 +1,87 @@
+"""The live wire: one order's requests to the exchange, with every way they can end as a value.
+
+`place`, `query` and `fills` are made on the spot, in the actor's own thread: no extra hop, at most `exchange.timeout`.
+A cancel goes over a connection and a thread of its own, never behind a slow request, and its answer comes as a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from actors.protocol import Answered, CancelReplied, Lost, MissingFills, Refused, WireReply
+from actors.world import Rest, World
+from thunes.domain.market import OrderAnswer
+from thunes.domain.orders import OrderState
+from thunes.errors import ExchangeError, NetworkError
+
+TIMESTAMP_OUTSIDE_WINDOW = -1021
+
+
+class LiveWire:
+    """One OrderActor's way to the exchange. Not shared between threads but for `cancel`."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world = world
+        self._name = name
+        self._rest = world.ports.rest()
+        self._cancels: Rest | None = None
+
+    @property
+    def used_weight(self) -> int:
+        return self._rest.figures.used_weight
+
+    def place(self, state: OrderState) -> WireReply:
+        """Send the order, once. Only a refused timestamp, which the exchange never acts on, is mended and sent again."""
+
+        def send() -> OrderAnswer:
+            return self._rest.place(
+                symbol=state.symbol,
+                side=state.side,
+                order_type=state.order_type,
+                quantity=state.quantity,
+                price=state.price,
+                client_order_id=state.client_order_id,
+            )
+
+        reply = self._attempt(state, send)
+        if isinstance(reply, Refused) and reply.error.code == TIMESTAMP_OUTSIDE_WINDOW:
+            try:
+                self._rest.sync_clock()
+            except (ExchangeError, NetworkError):
+                return reply
+            return self._attempt(state, send)
+        return reply
+
+    def query(self, state: OrderState) -> WireReply:
+        """What the exchange knows of the order, by client order id."""
+        return self._attempt(state, lambda: self._rest.order(state.symbol, state.client_order_id))
+
+    def fills(self, state: OrderState) -> MissingFills | Refused | Lost:
+        """The order's fills from the account's trades."""
+        try:
+            trades = self._rest.my_trades(state.symbol, order_id=state.order_id)
+        except ExchangeError as error:
+            return Refused(state.correlation_id, error)
+        except NetworkError as error:
+            return Lost(state.correlation_id, error)
+        return MissingFills(state.correlation_id, tuple(fill for _, fill in trades))
+
+    def cancel(self, state: OrderState) -> None:
+        """Cancel from another thread; the name gets CancelReplied."""
+
+        def run() -> None:
+            rest = self._cancels = self._cancels or self._world.ports.rest()
+            reply = self._attempt(state, lambda: rest.cancel(state.symbol, state.client_order_id))
+            self._world.post.tell(self._name, CancelReplied(reply))
+
+        self._world.spawn(f"{self._name}.cancel", run)
+
+    def _attempt(self, state: OrderState, call: Callable[[], OrderAnswer]) -> WireReply:
+        before = self._world.clock.monotonic_ns()
+        try:
+            answer = call()
+        except ExchangeError as error:
+            return Refused(state.correlation_id, error)
+        except NetworkError as error:
+            return Lost(state.correlation_id, error)
+        return Answered(state.correlation_id, answer, self._world.clock.monotonic_ns() - before)

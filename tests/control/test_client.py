@@ -1,0 +1,248 @@
+"""The commands that talk to a running system, and the kill that needs none."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.control.conftest import TOKEN, Served
+from tests.sample_figures import SYSTEM, with_risk
+from thunes.control import api
+from thunes.control.client import COMMANDS, Rest, Tools
+from thunes.domain.market import OrderAnswer
+from thunes.errors import ExchangeError, NetworkError
+from thunes.messages import OrderStatus, Side
+from thunes.storage.home import Home
+
+NOW = "2026-11-23T05:00:00.000000Z"
+
+
+def order(symbol: str) -> OrderAnswer:
+    none = Decimal(0)
+    return OrderAnswer(symbol, f"t-{symbol}", 1, OrderStatus.NEW, Side.BUY, "LIMIT", Decimal(1), none, none, none, 1)
+
+
+@dataclass
+class Venue:
+    """A venue with open orders; `stuck` ones stay open, `error` is what every request ends in."""
+
+    open: list[OrderAnswer] = field(default_factory=list)
+    stuck: bool = False
+    error: Exception | None = None
+    synced: bool = False
+
+    def sync_clock(self) -> None:
+        if self.error is not None:
+            raise self.error
+        self.synced = True
+
+    def open_orders(self) -> Sequence[OrderAnswer]:
+        assert self.synced
+        return tuple(self.open)
+
+    def cancel_all(self, symbol: str) -> None:
+        if not self.stuck:
+            self.open = [order for order in self.open if order.symbol != symbol]
+
+
+class Terminal:
+    """A home and a person at its command line."""
+
+    def __init__(self, path: Path) -> None:
+        self.home = Home(path)
+        self.home.prepare()
+        self.venue: Venue | None = None
+        self.printed = io.StringIO()
+
+    def connect(self, _home: Home) -> Rest | None:
+        return self.venue
+
+    def type(self, line: str, home: Path | None = None) -> int:
+        tools = Tools(lambda: NOW, self.connect, Console(file=self.printed, width=80))
+        parser = ArgumentParser()
+        subparsers = parser.add_subparsers(dest="command")
+        commands = {command.name: command(tools) for command in COMMANDS}
+        for name, command in commands.items():
+            command.add_arguments(subparsers.add_parser(name))
+        args = parser.parse_args(line.split())
+        args.home = str(home or self.home.path)
+        return commands[args.command].run(args)
+
+    @property
+    def output(self) -> str:
+        return self.printed.getvalue()
+
+    def runs_at(self, port: int, venue: str = "sim") -> None:
+        self.home.token_file.write_text(TOKEN)
+        self.home.write_run({"venue": venue, "host": "127.0.0.1", "metrics_port": 1, "console_port": port})
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Terminal:
+    return Terminal(tmp_path)
+
+
+@pytest.fixture
+def running(terminal: Terminal, served: Served) -> Terminal:
+    terminal.runs_at(served.console_port)
+    return terminal
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+class TestWithARunningSystem:
+    def test_status_shows_the_live_table(self, running: Terminal) -> None:
+        assert running.type("status") == 0
+        assert "THUNES sim  up 1:02:03  ready  kill switch off" in running.output
+        assert "warming 12/50" in running.output
+
+    def test_status_in_json_is_the_apis_own(self, running: Terminal) -> None:
+        assert running.type("status --json") == 0
+        assert json.loads(running.output) == api.status(SYSTEM)
+
+    def test_a_proxy_of_the_environment_is_not_asked(
+        self, running: Terminal, closed_port: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port}")
+        assert running.type("status") == 0
+
+    def test_kill_is_confirmed_and_leaves_the_marker_to_the_system(self, running: Terminal, served: Served) -> None:
+        assert running.type("kill --reason drill --flatten") == 0
+        assert served.told == [("kill", "drill", "http", True)]
+        assert running.output == "Killed: the system confirms that it buys no more.\n"
+        assert not running.home.kill_active()
+
+    def test_resume_is_confirmed(self, running: Terminal, served: Served) -> None:
+        served.figures = with_risk(kill_active=True)
+        assert running.type("resume") == 0
+        assert served.told == [("resume", "resumed from the command line", "http")]
+
+    def test_reconnect_and_reconcile_are_passed_on(self, running: Terminal, served: Served) -> None:
+        assert running.type("reconnect btcusdt") == running.type("reconcile") == 0
+        assert served.told == [("reconnect", "BTCUSDT", "http"), ("reconcile", "http")]
+
+    def test_what_the_system_refuses_is_said_in_its_words(
+        self, running: Terminal, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert running.type("reconnect DOGEUSDT") == 1
+        assert capsys.readouterr().err == "There is no stream 'DOGEUSDT'; there are: BTCUSDT, ETHUSDT, account.\n"
+
+
+class TestWithoutOne:
+    @pytest.mark.parametrize("line", ["status", "status --json", "resume", "reconnect BTCUSDT", "reconcile"])
+    def test_one_line_says_so_and_what_to_do(
+        self, terminal: Terminal, line: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert terminal.type(line) == 1
+        path = terminal.home.path
+        assert capsys.readouterr().err == f"No THUNES runs on {path}; start one with `thunes run --home {path}`.\n"
+
+    def test_one_that_died_without_a_word_is_told_from_one_that_never_ran(
+        self, terminal: Terminal, closed_port: int, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        terminal.runs_at(closed_port)
+        assert terminal.type("status") == 1
+        assert "does not answer" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("described", ["{}", '{"host": "127.0.0.1", "console_port": "x"}'])
+    def test_a_run_file_that_says_nothing_is_named(
+        self, terminal: Terminal, described: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        terminal.runs_at(1)
+        terminal.home.run_file.write_text(described)
+        assert terminal.type("status") == 1
+        assert "run.json does not say where THUNES listens" in capsys.readouterr().err
+
+
+class TestKillFromOutside:
+    def test_marks_the_kill_and_cancels_what_is_open(self, terminal: Terminal, closed_port: int) -> None:
+        terminal.runs_at(closed_port, venue="testnet")
+        terminal.venue = Venue([order("BTCUSDT"), order("ETHUSDT"), order("ETHUSDT")])
+        assert terminal.type("kill --reason fire") == 0
+        marker = json.loads(terminal.home.kill_file.read_text())
+        assert marker == {"reason": "fire", "source": "command line", "since": NOW}
+        assert terminal.venue.open == []
+        assert "Cancelled 3 open orders" in terminal.output
+
+    def test_works_on_a_system_that_takes_connections_and_never_answers(self, terminal: Terminal) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as hung:
+            terminal.runs_at(hung.getsockname()[1])
+            assert terminal.type("kill") == 0
+        assert terminal.home.kill_active()
+        assert "did not answer within 1 s" in terminal.output
+
+    def test_works_on_a_system_that_does_not_confirm(self, running: Terminal, served: Served) -> None:
+        served.deaf = True
+        assert running.type("kill") == 0
+        assert running.home.kill_active()
+
+    def test_works_where_nothing_runs_and_no_keys_are_known(self, terminal: Terminal) -> None:
+        assert terminal.type("kill") == 0
+        assert terminal.home.kill_reason() == "killed from the command line"
+        assert "were not looked at" in terminal.output
+
+    def test_an_embedded_exchange_that_is_down_fills_nothing(self, terminal: Terminal, closed_port: int) -> None:
+        terminal.runs_at(closed_port, venue="sim")
+        terminal.venue = Venue(error=NetworkError("refused"))
+        assert terminal.type("kill") == 0
+        assert "nothing can fill" in terminal.output
+
+    @pytest.mark.parametrize(
+        ("venue", "said"),
+        [
+            (lambda: Venue(error=NetworkError("time-out")), "time-out"),
+            (lambda: Venue(error=ExchangeError(-2015, "Invalid API-key")), "code=-2015"),
+            (lambda: Venue([order("BTCUSDT")], stuck=True), "1 are still open"),
+        ],
+    )
+    def test_orders_that_may_be_left_are_a_failure_but_the_mark_stays(
+        self,
+        terminal: Terminal,
+        closed_port: int,
+        venue: Callable[[], Venue],
+        said: str,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        terminal.runs_at(closed_port, venue="testnet")
+        terminal.venue = venue()
+        assert terminal.type("kill") == 1
+        assert said in capsys.readouterr().err
+        assert terminal.home.kill_active()
+
+    def test_flatten_is_not_claimed_without_the_system(
+        self, terminal: Terminal, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert terminal.type("kill --flatten") == 1
+        assert "Nothing was sold" in capsys.readouterr().err
+        assert terminal.home.kill_active()
+
+    def test_a_mark_that_cannot_be_written_is_a_failure_and_orders_are_cancelled_all_the_same(
+        self, terminal: Terminal, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        terminal.venue = Venue([order("BTCUSDT")])
+        terminal.home.kill_file.mkdir()
+        assert terminal.type("kill") == 1
+        assert "could not be marked" in capsys.readouterr().err
+        assert terminal.venue.open == []
+
+    def test_a_mistyped_home_is_not_made_and_not_called_killed(
+        self, terminal: Terminal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        missing = tmp_path / "hoem"
+        assert terminal.type("kill", home=missing) == 1
+        assert "nothing was killed" in capsys.readouterr().err
+        assert not missing.exists()

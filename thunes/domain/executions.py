@@ -1,0 +1,111 @@
+"""What goes into the matching engine and what comes out of it, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from thunes.domain.filters import ZERO, quote_amount
+from thunes.messages import OrderStatus, OrderType, Side, TimeInForce
+
+NEW = "NEW"
+TRADE = "TRADE"
+CANCELED = "CANCELED"
+EXPIRED = "EXPIRED"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """An order as an account asks for it: a MARKET has `quantity` or `quote_quantity`, the others have both others."""
+
+    symbol: str
+    side: Side
+    order_type: OrderType
+    quantity: Decimal | None
+    quote_quantity: Decimal | None
+    price: Decimal | None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    client_order_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An accepted order as it stands; a change makes a new one."""
+
+    order_id: int
+    account: str
+    client_order_id: str
+    symbol: str
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    price: Decimal
+    """0 for a MARKET order, as the exchange writes it."""
+    quantity: Decimal
+    """In base asset; for an order by quote amount, what that amount comes to on the book."""
+    quote_quantity: Decimal
+    """The quote amount asked for (`origQuoteOrderQty`), 0 where a quantity was."""
+    executed: Decimal
+    cumulative_quote: Decimal
+    status: OrderStatus
+    created_ms: int
+    updated_ms: int
+    expiry_reason: str = ""
+    queue_ahead: Decimal = ZERO
+    """What was displayed at its price when it came to rest and has not traded since: it waits behind that."""
+
+    @property
+    def remaining(self) -> Decimal:
+        return self.quantity - self.executed
+
+    @property
+    def locked(self) -> Decimal:
+        """What it holds back while open: quote asset for a BUY, base asset for a SELL. A MARKET order locks nothing."""
+        if not self.status.is_open or self.order_type is OrderType.MARKET:
+            return ZERO
+        return quote_amount(self.price, self.remaining) if self.side is Side.BUY else self.remaining
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One trade of an order. Trade ids count from 1 for each symbol."""
+
+    trade_id: int
+    order_id: int
+    symbol: str
+    price: Decimal
+    quantity: Decimal
+    quote_quantity: Decimal
+    commission: Decimal
+    commission_asset: str
+    time_ms: int
+    is_buyer: bool
+    is_maker: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One change of an order, which the account hears of as one execution report.
+
+    `kind` is NEW, TRADE, CANCELED or EXPIRED, `order` the order after it, `fill` the trade of a TRADE, and
+    `request_client_order_id` the cancel's own id of a CANCELED.
+    """
+
+    kind: str
+    order: Order
+    fill: Fill | None
+    execution_id: int
+    time_ms: int
+    request_client_order_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What an account has of one asset; neither is ever negative."""
+
+    free: Decimal = ZERO
+    locked: Decimal = ZERO
+
+    @property
+    def total(self) -> Decimal:
+        return self.free + self.locked

@@ -1,0 +1,1 @@
+"""The exchange: its REST and its streams as our types, and the embedded one."""

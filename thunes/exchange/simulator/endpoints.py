@@ -1,0 +1,115 @@
+"""Every request that the embedded exchange knows: its path, its name on the WebSocket API, its weight.
+
+Weights are those of rest-api.md; a successful order or cancel costs nothing since 2026-04-02, a failed one 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from thunes.exchange.simulator.dispatch import Endpoint
+from thunes.exchange.simulator.market_data import MarketData
+from thunes.exchange.simulator.params import Params
+from thunes.exchange.simulator.trading import Trading
+
+Weight = Callable[[Params], int]
+
+DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50))
+DEEPEST_WEIGHT = 250
+DAY_WEIGHTS = ((20, 2), (100, 40))
+ALL_DAY_WEIGHT = 80
+
+
+def fixed(weight: int) -> Weight:
+    return lambda _params: weight
+
+
+def depth_weight(params: Params) -> int:
+    limit = params.limit(100, 5000)
+    return next((weight for most, weight in DEPTH_WEIGHTS if limit <= most), DEEPEST_WEIGHT)
+
+
+def ticker_weight(params: Params) -> int:
+    return 2 if params.has("symbol") else 4
+
+
+def day_weight(params: Params) -> int:
+    if params.has("symbol"):
+        return DAY_WEIGHTS[0][1]
+    names = params.names("symbols")
+    if names is None:
+        return ALL_DAY_WEIGHT
+    return next((weight for most, weight in DAY_WEIGHTS if len(names) <= most), ALL_DAY_WEIGHT)
+
+
+def open_orders_weight(params: Params) -> int:
+    return 6 if params.has("symbol") else 80
+
+
+def trades_weight(params: Params) -> int:
+    return 5 if params.has("orderId") else 20
+
+
+def order_test_weight(params: Params) -> int:
+    return 20 if params.boolean("computeCommissionRates") else 1
+
+
+def rest(data: MarketData, trading: Trading) -> dict[tuple[str, str], Endpoint]:
+    """Endpoints by method and path."""
+    return {
+        ("GET", "/api/v3/ping"): Endpoint(data.ping, fixed(1)),
+        ("GET", "/api/v3/time"): Endpoint(data.time, fixed(1)),
+        ("GET", "/api/v3/exchangeInfo"): Endpoint(data.info, fixed(20)),
+        ("GET", "/api/v3/depth"): Endpoint(data.depth, depth_weight),
+        ("GET", "/api/v3/trades"): Endpoint(data.trades, fixed(25)),
+        ("GET", "/api/v3/historicalTrades"): Endpoint(data.old_trades, fixed(25)),
+        ("GET", "/api/v3/aggTrades"): Endpoint(data.aggregates, fixed(4)),
+        ("GET", "/api/v3/klines"): Endpoint(data.klines, fixed(2)),
+        ("GET", "/api/v3/uiKlines"): Endpoint(data.klines, fixed(2)),
+        ("GET", "/api/v3/avgPrice"): Endpoint(data.average, fixed(2)),
+        ("GET", "/api/v3/ticker/24hr"): Endpoint(data.day, day_weight),
+        ("GET", "/api/v3/ticker/price"): Endpoint(data.price, ticker_weight),
+        ("GET", "/api/v3/ticker/bookTicker"): Endpoint(data.book, ticker_weight),
+        ("POST", "/api/v3/order"): Endpoint(trading.place, fixed(1), signed=True, trades=True, places=True),
+        ("POST", "/api/v3/order/test"): Endpoint(trading.test, order_test_weight, signed=True),
+        ("GET", "/api/v3/order"): Endpoint(trading.status, fixed(4), signed=True),
+        ("DELETE", "/api/v3/order"): Endpoint(trading.cancel, fixed(1), signed=True, trades=True),
+        ("GET", "/api/v3/openOrders"): Endpoint(trading.open_orders, open_orders_weight, signed=True),
+        ("DELETE", "/api/v3/openOrders"): Endpoint(trading.cancel_all, fixed(1), signed=True, trades=True),
+        ("GET", "/api/v3/account"): Endpoint(trading.account, fixed(20), signed=True),
+        ("GET", "/api/v3/allOrders"): Endpoint(trading.all_orders, fixed(20), signed=True),
+        ("GET", "/api/v3/myTrades"): Endpoint(trading.trades, trades_weight, signed=True),
+        ("GET", "/api/v3/rateLimit/order"): Endpoint(trading.order_counts, fixed(40), signed=True),
+    }
+
+
+METHODS = {
+    "ping": ("GET", "/api/v3/ping"),
+    "time": ("GET", "/api/v3/time"),
+    "exchangeInfo": ("GET", "/api/v3/exchangeInfo"),
+    "depth": ("GET", "/api/v3/depth"),
+    "trades.recent": ("GET", "/api/v3/trades"),
+    "trades.historical": ("GET", "/api/v3/historicalTrades"),
+    "trades.aggregate": ("GET", "/api/v3/aggTrades"),
+    "klines": ("GET", "/api/v3/klines"),
+    "uiKlines": ("GET", "/api/v3/uiKlines"),
+    "avgPrice": ("GET", "/api/v3/avgPrice"),
+    "ticker.24hr": ("GET", "/api/v3/ticker/24hr"),
+    "ticker.price": ("GET", "/api/v3/ticker/price"),
+    "ticker.book": ("GET", "/api/v3/ticker/bookTicker"),
+    "order.place": ("POST", "/api/v3/order"),
+    "order.test": ("POST", "/api/v3/order/test"),
+    "order.status": ("GET", "/api/v3/order"),
+    "order.cancel": ("DELETE", "/api/v3/order"),
+    "openOrders.status": ("GET", "/api/v3/openOrders"),
+    "openOrders.cancelAll": ("DELETE", "/api/v3/openOrders"),
+    "account.status": ("GET", "/api/v3/account"),
+    "account.rateLimits.orders": ("GET", "/api/v3/rateLimit/order"),
+    "allOrders": ("GET", "/api/v3/allOrders"),
+    "myTrades": ("GET", "/api/v3/myTrades"),
+}
+
+
+def by_method(endpoints: dict[tuple[str, str], Endpoint]) -> dict[str, Endpoint]:
+    """The same endpoints by their WebSocket API names (web-socket-api.md)."""
+    return {name: endpoints[key] for name, key in METHODS.items()}

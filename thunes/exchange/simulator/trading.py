@@ -1,0 +1,238 @@
+"""Orders and the account over REST and the WebSocket API (rest-api.md, "Trading endpoints" and "Account Endpoints").
+
+Each function reads its parameters and hands back what does the work; see `dispatch.Endpoint`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from thunes.domain.executions import OrderRequest
+from thunes.errors import ExchangeError
+from thunes.exchange.simulator import payloads
+from thunes.exchange.simulator.dispatch import Act, Call
+from thunes.exchange.simulator.exchange import Exchange
+from thunes.exchange.simulator.params import CLIENT_ID, Params, missing, not_required, not_valid
+from thunes.exchange.simulator.store import ENDLESS, Span
+from thunes.messages import OrderStatus, OrderType, Side, TimeInForce
+
+DAY_MS = 86_400_000
+UNSUPPORTED_TYPES = {
+    "STOP_LOSS": "Stop loss orders are not supported for this symbol.",
+    "STOP_LOSS_LIMIT": "Stop loss limit orders are not supported for this symbol.",
+    "TAKE_PROFIT": "Take profit orders are not supported for this symbol.",
+    "TAKE_PROFIT_LIMIT": "Take profit limit orders are not supported for this symbol.",
+}
+UNSUPPORTED_PARAMETERS = {
+    "icebergQty": "Iceberg orders are not supported for this symbol.",
+    "trailingDelta": "Trailing stop orders are not supported for this symbol.",
+    "pegPriceType": "Pegged orders are not supported for this symbol.",
+}
+RESPONSES = ("ACK", "RESULT", "FULL")
+
+
+class Trading:
+    """The signed endpoints of one exchange."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def place(self, call: Call) -> Act:
+        """`POST /api/v3/order`."""
+        request, response = self._order(call.params)
+
+        def act() -> Any:
+            order, fills = self._exchange.place(call.account, request)
+            return payloads.placed(order, fills, order.updated_ms, response)
+
+        return act
+
+    def test(self, call: Call) -> Act:
+        """`POST /api/v3/order/test`: everything is checked, nothing is done."""
+        request, _ = self._order(call.params)
+        rates = call.params.boolean("computeCommissionRates")
+
+        def act() -> Any:
+            self._exchange.validate(call.account, request)
+            return self._exchange.commission_rates() if rates else {}
+
+        return act
+
+    def status(self, call: Call) -> Act:
+        """`GET /api/v3/order`."""
+        symbol = self._exchange.symbol(call.params)
+        order_id, client_id = which(call.params)
+
+        def act() -> Any:
+            order = self._exchange.find(call.account, symbol, order_id, client_id)
+            if order is None:
+                raise ExchangeError(-2013, "Order does not exist.")
+            return payloads.order_status(order)
+
+        return act
+
+    def cancel(self, call: Call) -> Act:
+        """`DELETE /api/v3/order`."""
+        symbol = self._exchange.symbol(call.params)
+        order_id, client_id = which(call.params)
+        cancel_id = call.params.text("newClientOrderId", CLIENT_ID) or self._exchange.new_id()
+        only = restriction(call.params)
+
+        def act() -> Any:
+            order = self._exchange.cancel(call.account, symbol, order_id, client_id, cancel_id, only)
+            return payloads.canceled(order, cancel_id, order.updated_ms)
+
+        return act
+
+    def open_orders(self, call: Call) -> Act:
+        """`GET /api/v3/openOrders`."""
+        symbol = self._exchange.symbol(call.params) if call.params.has("symbol") else None
+        return lambda: [payloads.order_status(each) for each in self._exchange.open_orders(call.account, symbol)]
+
+    def cancel_all(self, call: Call) -> Act:
+        """`DELETE /api/v3/openOrders`."""
+        symbol = self._exchange.symbol(call.params)
+        cancel_id = self._exchange.new_id()
+
+        def act() -> Any:
+            orders = self._exchange.cancel_all(call.account, symbol, cancel_id)
+            return [payloads.canceled(order, cancel_id, order.updated_ms) for order in orders]
+
+        return act
+
+    def account(self, call: Call) -> Act:
+        """`GET /api/v3/account`."""
+        omit_zero = call.params.boolean("omitZeroBalances")
+        return lambda: self._exchange.account(call.account, omit_zero)
+
+    def all_orders(self, call: Call) -> Act:
+        """`GET /api/v3/allOrders`: by `orderId` from there on, by time, else the newest."""
+        symbol = self._exchange.symbol(call.params)
+        from_id = call.params.integer("orderId")
+        span = history_span(call.params, from_id)
+        return lambda: [payloads.order_status(each) for each in self._exchange.orders(call.account, symbol, span)]
+
+    def trades(self, call: Call) -> Act:
+        """`GET /api/v3/myTrades`: in the documented combinations of parameters."""
+        symbol = self._exchange.symbol(call.params)
+        order_id, from_id = call.params.integer("orderId"), call.params.integer("fromId")
+        timed = call.params.has("startTime") or call.params.has("endTime")
+        if timed and (order_id is not None or from_id is not None):
+            raise ExchangeError(-1128, "Combination of optional parameters invalid.")
+        span = history_span(call.params, from_id)
+        return lambda: [payloads.own_trade(each) for each in self._exchange.fills(call.account, symbol, span, order_id)]
+
+    def order_counts(self, call: Call) -> Act:
+        """`GET /api/v3/rateLimit/order`."""
+        return lambda: self._exchange.order_counts(call.account)
+
+    def _order(self, params: Params) -> tuple[OrderRequest, str]:
+        """The order that was asked for, and the type of answer."""
+        symbol = self._exchange.symbol(params)
+        side = params.choice("side", Side, ExchangeError(-1117, "Invalid side."))
+        if side is None:
+            raise missing("side")
+        kind = order_type(params)
+        for name, message in UNSUPPORTED_PARAMETERS.items():
+            if params.text(name) is not None:
+                raise ExchangeError(-2010, message)
+        if params.has("stopPrice"):
+            raise not_required("stopPrice")
+        if params.text("selfTradePreventionMode") not in (None, "NONE"):
+            raise not_valid("selfTradePreventionMode")
+        client_id = params.text("newClientOrderId", CLIENT_ID) or self._exchange.new_id()
+        rules = self._exchange.rules[symbol]
+        request = OrderRequest(
+            symbol=symbol,
+            side=side,
+            order_type=kind,
+            quantity=params.decimal("quantity", rules.base_precision),
+            quote_quantity=params.decimal("quoteOrderQty", rules.quote_precision),
+            price=params.decimal("price", rules.quote_precision),
+            time_in_force=time_in_force(params, kind),
+            client_order_id=client_id,
+        )
+        check_composition(request)
+        return request, response_type(params, kind)
+
+
+def order_type(params: Params) -> OrderType:
+    value = params.required("type")
+    if value in UNSUPPORTED_TYPES:
+        raise ExchangeError(-2010, UNSUPPORTED_TYPES[value])
+    try:
+        return OrderType(value)
+    except ValueError:
+        raise ExchangeError(-1116, "Invalid orderType.") from None
+
+
+def time_in_force(params: Params, kind: OrderType) -> TimeInForce:
+    """A LIMIT order needs one, and no other may have one."""
+    value = params.choice("timeInForce", TimeInForce, ExchangeError(-1115, "Invalid timeInForce."))
+    if kind is OrderType.LIMIT and value is None:
+        raise missing("timeInForce")
+    if kind is not OrderType.LIMIT and value is not None:
+        raise not_required("timeInForce")
+    return TimeInForce.GTC if value is None else value
+
+
+def check_composition(request: OrderRequest) -> None:
+    """Refuse what the type of order lacks or does not take (rest-api.md, "New order")."""
+    if request.order_type is OrderType.MARKET:
+        if request.price is not None:
+            raise not_required("price")
+        if request.quantity is None and request.quote_quantity is None:
+            message = "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!"
+            raise ExchangeError(-1102, message)
+        if request.quantity is not None and request.quote_quantity is not None:
+            raise not_required("quoteOrderQty")
+        return
+    if request.quote_quantity is not None:
+        raise not_required("quoteOrderQty")
+    if request.quantity is None:
+        raise missing("quantity")
+    if request.price is None:
+        raise missing("price")
+
+
+def response_type(params: Params, kind: OrderType) -> str:
+    value = params.text("newOrderRespType")
+    if value is None:
+        return "ACK" if kind is OrderType.LIMIT_MAKER else "FULL"
+    if value not in RESPONSES:
+        raise not_valid("newOrderRespType")
+    return value
+
+
+def which(params: Params) -> tuple[int | None, str | None]:
+    """The order that a query or a cancel is about: by id, by client id, or both."""
+    order_id = params.integer("orderId")
+    client_id = params.text("origClientOrderId", CLIENT_ID)
+    if order_id is None and client_id is None:
+        message = "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
+        raise ExchangeError(-1102, message)
+    return order_id, client_id
+
+
+def restriction(params: Params) -> OrderStatus | None:
+    """`cancelRestrictions`: the status that the order has to be in."""
+    value = params.text("cancelRestrictions")
+    if value is None:
+        return None
+    if value not in ("ONLY_NEW", "ONLY_PARTIALLY_FILLED"):
+        raise ExchangeError(-1145, "Invalid cancelRestrictions")
+    return OrderStatus(value.removeprefix("ONLY_"))
+
+
+def history_span(params: Params, from_id: int | None) -> Span:
+    """Without a start the newest, with one the oldest from there on; at most a day between start and end."""
+    start, end = params.time_ms("startTime"), params.time_ms("endTime")
+    if start is not None and end is not None and end - start > DAY_MS:
+        raise ExchangeError(-1127, "More than 24 hours between startTime and endTime.")
+    return Span(
+        from_id=from_id or 0,
+        start_ms=start or 0,
+        end_ms=ENDLESS if end is None else end,
+        limit=params.limit(500, 1000),
+        newest=from_id is None and start is None,
+    )

@@ -1,0 +1,172 @@
+"""The WebSocket API, `/ws-api/v3`: requests by name, and the account stream (web-socket-api.md).
+
+Events of an account arrive as `{"subscriptionId": N, "event": {...}}`; one subscription an account and connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from thunes.errors import ExchangeError
+from thunes.exchange.simulator import signing
+from thunes.exchange.simulator.connections import Connection
+from thunes.exchange.simulator.dispatch import Dispatcher, Endpoint, error_body
+from thunes.exchange.simulator.limits import AddressLimits
+from thunes.exchange.simulator.params import Params
+
+SESSION_WEIGHT = 2
+MOST_SUBSCRIPTIONS = 1000
+
+
+class Accounts:
+    """Which connections listen to which account."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[ApiSession, None] = {}
+
+    def join(self, session: ApiSession) -> None:
+        self._sessions[session] = None
+
+    def leave(self, session: ApiSession) -> None:
+        self._sessions.pop(session, None)
+
+    def publish(self, account: str, event: Callable[[int], Mapping[str, Any]]) -> None:
+        """Send an event, built with its times multiplied by 1 or 1000, to all that listen to `account`."""
+        for session in self._sessions:
+            session.event(account, event)
+
+
+class ApiSession:
+    """One connection: its requests and its subscriptions."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        dispatcher: Dispatcher,
+        methods: Mapping[str, Endpoint],
+        address: AddressLimits,
+        scale: int,
+        show_limits: bool,
+    ) -> None:
+        self.connection = connection
+        self._dispatcher = dispatcher
+        self._methods = methods
+        self._address = address
+        self._scale = scale
+        self._show_limits = show_limits
+        self._subscriptions: dict[int, str] = {}
+        self._next_subscription = 0
+        self._session_methods: dict[str, Callable[[Params, str], Any]] = {
+            "userDataStream.subscribe.signature": self._subscribe,
+            "userDataStream.unsubscribe": self._unsubscribe,
+            "session.subscriptions": self._list,
+        }
+
+    def event(self, account: str, event: Callable[[int], Mapping[str, Any]]) -> None:
+        for number, subscribed in self._subscriptions.items():
+            if subscribed == account:
+                self.connection.send(orjson.dumps({"subscriptionId": number, "event": event(self._scale)}))
+
+    async def receive(self, text: str) -> None:
+        self.connection.send(orjson.dumps(self.answer(text)))
+
+    def answer(self, text: str) -> dict[str, Any]:
+        """What one request is answered with."""
+        request_id: Any = None
+        account, show = "", self._show_limits
+        body: dict[str, Any]
+        try:
+            request = parsed(text)
+            request_id = request.get("id")
+            sent = request.get("params", {})
+            if "returnRateLimits" in sent:
+                show = sent["returnRateLimits"] is True
+            result, account = self._handle(request, sent)
+            body = {"id": request_id, "status": 200, "result": result}
+        except ExchangeError as error:
+            body = {"id": request_id, "status": error.status, "error": self._error(error)}
+        if show:
+            body["rateLimits"] = self._rate_limits(account)
+        return body
+
+    def _error(self, error: ExchangeError) -> dict[str, Any]:
+        body = dict(error_body(error))
+        if error.retry_after is not None:
+            now_ms = int(self._dispatcher.wall() * 1000)
+            body["data"] = {"serverTime": now_ms, "retryAfter": now_ms + int(error.retry_after * 1000)}
+        return body
+
+    def _rate_limits(self, account: str) -> list[dict[str, Any]]:
+        now, limits = self._dispatcher.wall(), self._dispatcher.limits
+        weight = limits.rows()[0] | {"count": self._address.weight.count(now)}
+        return [*(limits.orders(account).rows(now) if account else ()), weight]
+
+    def _handle(self, request: Mapping[str, Any], sent: Mapping[str, Any]) -> tuple[Any, str]:
+        method = request.get("method")
+        if not isinstance(method, str):
+            raise ExchangeError(-1102, "Mandatory parameter 'method' was not sent, was empty/null, or malformed.")
+        name = method.removeprefix("v3/")
+        values = {key: as_parameter(value) for key, value in sent.items() if key not in ("apiKey", "returnRateLimits")}
+        params, key = Params(values), sent.get("apiKey")
+        payload = signing.socket_payload(sent)
+        if name in self._session_methods:
+            self._address.charge(self._dispatcher.wall(), SESSION_WEIGHT)
+            if name.endswith(".signature"):
+                account = self._dispatcher.authenticate(params, as_key(key), payload)
+                return self._session_methods[name](params, account), account
+            return self._session_methods[name](params, ""), ""
+        endpoint = self._methods.get(name)
+        if endpoint is None:
+            self._address.charge(self._dispatcher.wall(), 1)
+            raise ExchangeError(-1020, "This operation is not supported.")
+        return self._dispatcher.answer(endpoint, params, self._address, as_key(key), payload)
+
+    def _subscribe(self, params: Params, account: str) -> dict[str, int]:
+        params.finish()
+        if account in self._subscriptions.values():
+            raise ExchangeError(-2035, "User Data Stream subscription already active.")
+        if len(self._subscriptions) >= MOST_SUBSCRIPTIONS:
+            raise ExchangeError(-2042, "Maximum subscription ID reached for this connection.")
+        number = self._next_subscription
+        self._next_subscription += 1
+        self._subscriptions[number] = account
+        return {"subscriptionId": number}
+
+    def _unsubscribe(self, params: Params, _account: str) -> dict[str, Any]:
+        wanted = params.integer("subscriptionId")
+        params.finish()
+        if wanted is not None and wanted not in self._subscriptions:
+            raise ExchangeError(-2036, "User Data Stream subscription not active.")
+        ended = list(self._subscriptions) if wanted is None else [wanted]
+        now_ms = int(self._dispatcher.wall() * 1000)
+        for number in ended:
+            del self._subscriptions[number]
+            event = {"e": "eventStreamTerminated", "E": now_ms * self._scale}
+            self.connection.send(orjson.dumps({"subscriptionId": number, "event": event}))
+        return {}
+
+    def _list(self, params: Params, _account: str) -> list[dict[str, int]]:
+        params.finish()
+        return [{"subscriptionId": number} for number in self._subscriptions]
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """A request object; raises ExchangeError -1135 for anything else."""
+    try:
+        request = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        request = None
+    if not isinstance(request, dict) or not isinstance(request.get("params", {}), dict):
+        raise ExchangeError(-1135, "Invalid JSON Request")
+    return request
+
+
+def as_parameter(value: Any) -> str:
+    return orjson.dumps(value).decode() if isinstance(value, list | dict) else signing.as_text(value)
+
+
+def as_key(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

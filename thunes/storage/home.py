@@ -1,0 +1,159 @@
+"""The home: the one directory under which everything is written, and who may use it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from thunes.errors import HomeInUse, OperatorError
+
+HOME_ID_LENGTH = 8
+
+
+class Home:
+    """Paths under one directory. Making one writes nothing; `prepare` does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.logs = path / "logs"
+        self.data = path / "data"
+        self.artifacts = path / "artifacts"
+        self.audit_trail = self.logs / "audit_trail.jsonl"
+        self.log = self.logs / "paper_trader.log"
+        self.database = self.data / "thunes.db"
+        self.exchange_database = self.data / "exchange.db"
+        self.run_file = self.data / "run.json"
+        self.kill_file = self.data / "KILL"
+        self.token_file = self.data / "control.token"
+        self.home_file = self.data / "home.json"
+        self.lock_file = self.data / "lock"
+
+    def prepare(self) -> None:
+        """Make the directories. OperatorError when that is not possible."""
+        try:
+            for directory in (self.logs, self.data, self.artifacts):
+                directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OperatorError(
+                f"The home {self.path} cannot be made ({error.strerror}); choose another --home."
+            ) from error
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the home for this process; HomeInUse names the one that holds it. A killed process leaves no lock."""
+        fd = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                holder = os.read(fd, 32).decode(errors="replace").strip() or "unknown"
+                raise HomeInUse(
+                    f"The home {self.path} is used by process {holder}; stop it or choose another --home."
+                ) from error
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(fd)
+
+    def claim(self, venue: str, account: str, new_id: Callable[[], str]) -> str:
+        """The home's 8-character id, made at the first use; HomeInUse when it belongs to another venue or account."""
+        if not self.home_file.exists():
+            described = {"venue": venue, "account": account, "id": new_id()[:HOME_ID_LENGTH]}
+            _write(self.home_file, json.dumps(described))
+        try:
+            owner = json.loads(self.home_file.read_text())
+            owned = (owner["venue"], owner["account"])
+            home_id = str(owner["id"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise HomeInUse(
+                f"{self.home_file} cannot be read ({error}); restore it or choose another --home."
+            ) from error
+        if owned != (venue, account):
+            raise HomeInUse(
+                f"The home {self.path} belongs to venue {owned[0]}, account {owned[1]}, not to {venue}, {account};"
+                " choose another --home."
+            )
+        return home_id
+
+    # --- the kill marker ---
+
+    def kill_active(self) -> bool:
+        """Whether the marker is there. What cannot be looked at counts as there: the switch fails closed."""
+        try:
+            os.stat(self.kill_file)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def kill_reason(self) -> str:
+        """What the marker says, or that it cannot be read."""
+        try:
+            return str(json.loads(self.kill_file.read_text())["reason"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return "a kill marker whose reason cannot be read"
+
+    def write_kill(self, reason: str, source: str, since: str) -> None:
+        """Put the marker on the disk; OSError when that fails."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        _write(self.kill_file, json.dumps({"reason": reason, "source": source, "since": since}))
+
+    def clear_kill(self) -> None:
+        with suppress(FileNotFoundError):
+            self.kill_file.unlink()
+
+    # --- the running system ---
+
+    def write_run(self, described: Mapping[str, Any]) -> None:
+        """Say how the running system is found; its pid is added."""
+        _write(self.run_file, json.dumps({"pid": os.getpid(), **described}))
+
+    def read_run(self) -> dict[str, Any] | None:
+        """What `write_run` said, or None when nothing runs or what is there cannot be read."""
+        try:
+            described = json.loads(self.run_file.read_text())
+        except (OSError, ValueError):
+            return None
+        return described if isinstance(described, dict) else None
+
+    def clear_run(self) -> None:
+        with suppress(FileNotFoundError):
+            self.run_file.unlink()
+
+    def control_token(self, new_id: Callable[[], str]) -> str:
+        """The control API's bearer token, made at the first use, readable by the owner alone."""
+        token = self.read_token()
+        if token is None:
+            token = new_id() + new_id()
+            _write(self.token_file, token + "\n")
+        return token
+
+    def read_token(self) -> str | None:
+        try:
+            return self.token_file.read_text().strip() or None
+        except OSError:
+            return None
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file whole: a reader, and a crash, see the old one or the new one."""
+    partial = path.with_name(path.name + ".new")
+    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(fd, text.encode())
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.replace(partial, path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,371 @@
+"""The entry point: `python -m thunes.supervisor`, the same as `thunes run`.
+
+The one module of this half that knows the other: it turns settings into a world, plants the tree in it, waits for a
+signal, and says at the end what was done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from actors.protocol import Fatal, Shutdown
+from actors.runtime.clock import RandomIds, SystemClock
+from actors.runtime.post import Post
+from actors.runtime.threads import Signal, ThreadTimers, spawn
+from actors.tree import plant, tree
+from actors.world import Identity, Ports, World
+from thunes import __version__
+from thunes.build import git_sha
+from thunes.commands import PostCommands
+from thunes.control.server import ControlServer
+from thunes.domain.figures import SystemFigures
+from thunes.domain.filters import SymbolRules
+from thunes.errors import JournalError, OperatorError
+from thunes.exchange.binance import BinanceRest
+from thunes.exchange.streams import AccountSocket, MarketSocket
+from thunes.live import LiveView
+from thunes.log import set_up_logging
+from thunes.messages import Kill, Reconnect, Record
+from thunes.settings import Settings, load_keys
+from thunes.storage.books import BooksStore
+from thunes.storage.home import Home
+from thunes.storage.journal import JournalFile, read_events, verify
+from thunes.strategies.base import params_hash
+from thunes.strategies.loader import load as load_strategy
+from thunes.summary import summary
+from thunes.system import Sources, read_figures
+from thunes.venue import EmbeddedExchange, Endpoints, public_endpoints
+
+log = logging.getLogger("thunes")
+
+STOPPED_SECONDS = 9.0
+REFRESH_SECONDS = 0.25
+
+
+def run(settings: Settings, path: Path) -> int:
+    """Trade until told to stop; the exit status of the contract: 0 done, 1 failed or gave up safely.
+
+    Raises OperatorError (exit 2) before anything is started when the home or a port cannot be had.
+    """
+    home = Home(path)
+    shown = settings.run.log or ("live" if sys.stdout.isatty() else "plain")
+    home.prepare()
+    with home.lock():
+        set_up_logging(home.log, shown)
+        system = System(settings, home, shown)
+        try:
+            system.start()
+            status = system.wait()
+        finally:
+            system.close()
+    return status or system.report()
+
+
+@dataclass(slots=True)
+class Asked:
+    """What signals asked for; the main thread carries it out, because a handler must not send a message."""
+
+    stop: str = ""
+    reconnect: bool = False
+    kill: bool = False
+
+    def install(self) -> None:
+        def asked_to_stop(number: int, _frame: Any) -> None:
+            self.stop = self.stop or signal.Signals(number).name
+
+        def asked_to_reconnect(_number: int, _frame: Any) -> None:
+            self.reconnect = True
+
+        def asked_to_kill(_number: int, _frame: Any) -> None:
+            self.kill = True
+
+        signal.signal(signal.SIGTERM, asked_to_stop)
+        signal.signal(signal.SIGINT, asked_to_stop)
+        signal.signal(signal.SIGUSR1, asked_to_reconnect)
+        signal.signal(signal.SIGUSR2, asked_to_kill)
+
+
+class System:
+    """One running system: its venue, its world, its tree and its doors, from start to report."""
+
+    def __init__(self, settings: Settings, home: Home, shown: str) -> None:
+        self.settings = settings
+        self.venue = settings.run.venue
+        self.symbols = settings.run.symbols
+        self.home = home
+        self.shown = shown
+        self.clock = SystemClock()
+        self.ids = RandomIds()
+        self.asked = Asked()
+        self.console = Console()
+        self.post = Post(self.clock.monotonic_ns)
+        self.timers = ThreadTimers(self.clock, self.post.tell)
+        self.started_ns = self.clock.monotonic_ns()
+        self.exchange: EmbeddedExchange | None = None
+        self.control: ControlServer | None = None
+        self.ready = self.ended = Signal()
+        self.failure = ""
+
+    # --- start ---
+
+    def start(self) -> None:
+        self.asked.install()
+        endpoints = self._endpoints()
+        self.home_id = self.home.claim(self.venue, account_name(self.venue, endpoints.api_key), self.ids.new)
+        self.world = self._world(endpoints)
+        self.doors = self._open_doors(endpoints)
+        specs = tree(self.world.symbols)
+        self.ready, self.ended = plant(self.world, specs)
+        self.post.tell("audit", Record("SYSTEM_STARTED", metadata=self._birth()))
+
+    def _endpoints(self) -> Endpoints:
+        if self.venue != "sim":
+            keys = load_keys(os.environ)
+            return public_endpoints(self.venue, keys.api_key.get_secret_value(), keys.api_secret.get_secret_value())
+        self.exchange = EmbeddedExchange(
+            self._exchange_arguments(), spawn=spawn, make_signal=Signal, on_event=self._exchange_said
+        )
+        return self.exchange.start()
+
+    def _exchange_arguments(self) -> list[str]:
+        run, simulator = self.settings.run, self.settings.simulator
+        given = {
+            "--home": self.home.path,
+            "--source": run.source,
+            "--seed": run.seed,
+            "--speed": self.settings.speed,
+            "--symbols": ",".join(run.symbols),
+            "--trend": simulator.trend,
+            "--fee": simulator.fee,
+            "--balance": simulator.balance,
+        }
+        return [str(part) for flag in given.items() for part in flag]
+
+    def _exchange_said(self, event: str, why: str) -> None:
+        if event == "source_ended":
+            self.asked.stop = self.asked.stop or "the source has ended"
+        elif event == "source_failed":
+            self.failure = why
+            self.asked.stop = self.asked.stop or why
+
+    def _rest(self, endpoints: Endpoints) -> BinanceRest:
+        return BinanceRest(
+            endpoints.rest,
+            endpoints.api_key,
+            endpoints.api_secret,
+            timeout=self.settings.exchange.timeout,
+            wall_ms=self.clock.wall_ms,
+        )
+
+    def _world(self, endpoints: Endpoints) -> World:
+        settings, clock = self.settings, self.clock
+        self.rest = self._rest(endpoints)
+        self.rest.sync_clock()
+        rules = self._rules()
+        strategy, parameters = load_strategy(settings.run.strategy), settings.strategy_parameters()
+        sha = git_sha()
+        database = settings.database.url or f"sqlite:///{self.home.database.resolve()}"
+        ports = Ports(
+            open_journal=lambda: JournalFile.open(self.home.logs, wall=clock.wall, git_sha=sha),
+            read_journal=partial(read_events, self.home.logs),
+            open_books=lambda: BooksStore(database),
+            rest=lambda: self._rest(endpoints),
+            market_socket=partial(MarketSocket, endpoints.stream, **self._socket_options()),
+            account_socket=partial(
+                AccountSocket,
+                endpoints.ws_api,
+                endpoints.api_key,
+                endpoints.api_secret,
+                wall_ms=lambda: clock.wall_ms() + int(self.rest.figures.clock_skew_ms),
+                **self._socket_options(),
+            ),
+            strategy=lambda symbol: strategy(symbol, parameters),
+            exchange_figures=lambda: self.rest.figures,
+        )
+        return World(
+            settings=settings,
+            symbols=self.symbols,
+            identity=Identity(__version__, sha, self.home_id, self.venue, params_hash(parameters)),
+            home=self.home,
+            rules=rules,
+            post=self.post,
+            clock=clock,
+            ids=self.ids,
+            timers=self.timers,
+            ports=ports,
+            start_loop=spawn,
+            spawn=spawn,
+            log=log,
+        )
+
+    def _socket_options(self) -> dict[str, Any]:
+        return {
+            "spawn": spawn,
+            "monotonic_ns": self.clock.monotonic_ns,
+            "timeout": self.settings.exchange.timeout,
+        }
+
+    def _rules(self) -> dict[str, SymbolRules]:
+        entries = self.rest.exchange_info(self.symbols)
+        missing = [symbol for symbol in self.symbols if symbol not in entries]
+        if missing:
+            raise OperatorError(f"The venue does not list {', '.join(missing)}; see --symbols.")
+        return {symbol: SymbolRules.from_exchange_info(entry) for symbol, entry in entries.items()}
+
+    def _birth(self) -> dict[str, Any]:
+        """What the journal's first line of this run says; at the very first, with what the account held."""
+        meta: dict[str, Any] = {
+            "version": __version__,
+            "venue": self.venue,
+            "symbols": list(self.symbols),
+            "params_hash": self.world.identity.params_hash,
+        }
+        if self.world.load_books().opening is None:
+            assets = {asset for rules in self.world.rules.values() for asset in (rules.base, rules.quote)}
+            held = self.rest.account()
+            meta["opening_balances"] = {a: sum(held.get(a, (Decimal(0),))) for a in sorted(assets)}
+        return meta
+
+    def _open_doors(self, endpoints: Endpoints) -> str:
+        """Serve metrics and control, and leave word of where they are for `thunes status` and `thunes kill`."""
+        settings = self.settings
+        self.control = ControlServer(
+            self.figures,
+            PostCommands(self.post.tell),
+            host=settings.http.host,
+            metrics_port=settings.run.metrics_port,
+            console_port=settings.run.console_port,
+            token=self.home.control_token(self.ids.new),
+            allowed_hosts=settings.http.allowed_hosts,
+            spawn=spawn,
+            journal_after=self._journal_after,
+        )
+        metrics, console = self.control.start()
+        self.home.write_run(
+            {
+                "venue": self.venue,
+                "host": settings.http.host,
+                "metrics_port": metrics,
+                "console_port": console,
+                "exchange": endpoints.rest,
+                "exchange_pid": self.exchange.pid if self.exchange is not None else 0,
+            }
+        )
+        host = settings.http.host
+        return f"metrics http://{host}:{metrics}/metrics   status http://{host}:{console}/api/status"
+
+    def _journal_after(self, seq: int, limit: int) -> list[dict[str, Any]]:
+        return [event.model_dump(mode="json") for event in islice(read_events(self.home.logs, seq), limit)]
+
+    def figures(self) -> SystemFigures:
+        return read_figures(
+            Sources(
+                venue=self.venue,
+                version=__version__,
+                git_sha=self.world.identity.git_sha,
+                symbols=self.world.symbols,
+                figures=self.world.board.figures,
+                handled=self.world.board.handled,
+                boxes=self.post.boxes,
+                exchange=lambda: self.rest.figures,
+                now_ns=self.clock.monotonic_ns,
+                started_ns=self.started_ns,
+                ready=self.ready.is_set,
+            )
+        )
+
+    # --- run ---
+
+    def wait(self) -> int:
+        """Show what happens until something asks for the end; then stop in order. 1 when it gave up."""
+        places = [self.doors, f"journal {self.home.audit_trail}   log {self.home.log}"]
+        with self._view(places) as refresh:
+            deadline = self._deadline()
+            while not self.ended.wait(REFRESH_SECONDS):
+                refresh()
+                if not self.asked.stop and deadline is not None and self.clock.monotonic_ns() >= deadline:
+                    self.asked.stop = "the duration is over"
+                if self.asked.stop:
+                    break
+                self._serve_signals()
+        return self._stop()
+
+    @contextmanager
+    def _view(self, places: Sequence[str]) -> Iterator[Callable[[], None]]:
+        """The table that updates, or the places said once; gives what renews it."""
+        if self.shown != "live":
+            for place in places:
+                log.info(place)
+            yield lambda: None
+            return
+        with LiveView(self.figures, places, self.console) as view:
+            yield view.refresh
+
+    def _deadline(self) -> int | None:
+        seconds = self.settings.run.duration
+        return None if seconds is None else self.clock.monotonic_ns() + int(seconds * 1e9)
+
+    def _serve_signals(self) -> None:
+        if self.asked.reconnect:
+            self.asked.reconnect = False
+            self.post.tell("supervisor", Reconnect(None, "SIGUSR1"))
+        if self.asked.kill:
+            self.asked.kill = False
+            self.post.tell("risk", Kill("SIGUSR2", "signal"))
+        if self.exchange is not None:
+            self.exchange.revive()
+
+    def _stop(self) -> int:
+        if not self.ended.is_set():
+            log.info("Stopping: %s.", self.asked.stop)
+            self.post.tell("supervisor", Fatal(self.failure) if self.failure else Shutdown())
+            if not self.ended.wait(STOPPED_SECONDS):
+                log.error("The actors did not stop in time; leaving them behind.")
+                return 1
+        if self.ended.value:
+            print(f"Gave up safely: {self.ended.value}", file=sys.stderr)
+            return 1
+        return 0
+
+    def close(self) -> None:
+        self.timers.stop()
+        if self.control is not None:
+            self.control.stop(1.0)
+        if self.exchange is not None:
+            self.exchange.stop()
+        self.home.clear_run()
+
+    def report(self) -> int:
+        """Say what was done, with the chain verified; 1 when it does not verify."""
+        try:
+            verification = verify(self.home.logs)
+        except JournalError as error:
+            print(error, file=sys.stderr)
+            return 1
+        self.console.print(summary(self.figures(), verification))
+        return 0
+
+
+def account_name(venue: str, api_key: str) -> str:
+    """Whose account a home belongs to, without saying the key."""
+    return "embedded" if venue == "sim" else hashlib.sha256(api_key.encode()).hexdigest()[:12]
+
+
+if __name__ == "__main__":
+    from thunes.cli import run_main
+
+    sys.exit(run_main())
