@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-
 from tests.sample_market import (
     SYMBOL,
     book,

@@ -46,7 +46,9 @@ def book(
     return BookChanged(symbol, time_ms, bids, asks, snapshot)
 
 
-def trade(number: int, price: str, quantity: str, time_ms: int, symbol: str = "BTCUSDT", maker: bool = False) -> PublicTrade:
+def trade(
+    number: int, price: str, quantity: str, time_ms: int, symbol: str = "BTCUSDT", maker: bool = False
+) -> PublicTrade:
     return PublicTrade(symbol, number, Decimal(price), Decimal(quantity), time_ms, maker)
 
 
@@ -121,7 +123,7 @@ class Exchange:
         return hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
     def raw(self, method: str, path: str, query: str = "", key: str | None = None, **options: Any) -> requests.Response:
-        headers = {} if key is None else {"X-MBX-APIKEY": key}
+        headers = options.pop("headers", {}) | ({} if key is None else {"X-MBX-APIKEY": key})
         with requests.Session() as session:
             session.trust_env = False
             url = f"{self.running.rest}{path}?{query}"

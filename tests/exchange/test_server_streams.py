@@ -1,0 +1,352 @@
+"""Market streams: what is pushed, when, and how a connection is kept or lost."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import websocket
+
+from tests.exchange.conftest import START_MS, Exchange, Listener, Start, book, levels, trade
+from thunes.exchange.simulator.connections import ConnectionSettings
+from thunes.exchange.simulator.limits import LimitSettings
+from thunes.messages import TopChanged
+
+MINUTE = 60_000
+
+
+def top(time_ms: int, bid: str, ask: str) -> TopChanged:
+    return TopChanged("BTCUSDT", time_ms, Decimal(bid), Decimal(1), Decimal(ask), Decimal(1))
+
+
+def test_a_raw_stream_is_bare_and_a_combined_one_names_its_stream(exchange: Exchange) -> None:
+    path = "btcusdt@trade"
+    with exchange.listen(f"/ws/{path}") as raw, exchange.listen(f"/stream?streams={path}") as combined:
+        exchange.play(trade(5, "30000", "0.5", START_MS + 7, maker=True))
+        bare = raw.next()
+        assert combined.next() == {"stream": "btcusdt@trade", "data": bare}
+    assert bare == {
+        "e": "trade",
+        "E": START_MS + 7,
+        "s": "BTCUSDT",
+        "t": 5,
+        "p": "30000.00000000",
+        "q": "0.50000000",
+        "T": START_MS + 7,
+        "m": True,
+        "M": True,
+    }
+
+
+def test_book_ticker_is_pushed_only_when_the_best_changes_and_its_ids_grow(exchange: Exchange) -> None:
+    with exchange.listen("/ws/btcusdt@bookTicker") as listener:
+        exchange.play(
+            book(bids=levels(("29000", "9")), asks=(), snapshot=False),
+            top(START_MS + 1, "29999", "30001"),
+            top(START_MS + 2, "29999", "30001"),
+            top(START_MS + 3, "29999", "30002"),
+        )
+        first, second = listener.next(), listener.next()
+    assert (first["b"], first["a"]) == ("29999.00000000", "30001.00000000")
+    assert (second["b"], second["a"]) == ("29999.00000000", "30002.00000000")
+    assert first["u"] < second["u"]
+    assert set(first) == {"u", "s", "b", "B", "a", "A"}
+
+
+def test_an_own_order_that_takes_from_the_best_level_is_seen_in_the_ticker(exchange: Exchange) -> None:
+    with exchange.listen("/ws/btcusdt@bookTicker") as listener:
+        exchange.order("BUY", "0.25")
+        assert listener.next()["A"] == "0.75000000"
+
+
+def test_times_come_in_microseconds_when_the_url_asks_for_them(exchange: Exchange) -> None:
+    path = "/stream?streams=btcusdt@trade/btcusdt@kline_1m&timeUnit=MICROSECOND"
+    with exchange.listen(path) as listener:
+        exchange.play(trade(5, "30000", "0.5", START_MS + 7))
+        assert listener.next()["data"]["T"] == (START_MS + 7) * 1000
+        kline = listener.next()["data"]["k"]
+        assert (kline["t"], kline["T"]) == (START_MS * 1000, (START_MS + MINUTE) * 1000 - 1)
+
+
+def test_a_candle_without_trades_is_closed_too_and_flat(start: Start) -> None:
+    quiet = [book(), trade(1, "30000", "1", START_MS + 10), top(START_MS + 3 * MINUTE, "29999", "30001")]
+    with start(quiet, speed=0.0) as exchange, exchange.listen("/ws/btcusdt@kline_1m") as listener:
+        closed = [listener.until(lambda frame: frame["k"]["x"])["k"] for _ in range(3)]
+    assert [candle["t"] for candle in closed] == [START_MS, START_MS + MINUTE, START_MS + 2 * MINUTE]
+    assert [candle["n"] for candle in closed] == [1, 0, 0]
+    assert (closed[1]["o"], closed[1]["l"], closed[1]["v"]) == ("30000.00000000", "30000.00000000", "0.00000000")
+    assert (closed[0]["f"], closed[0]["L"], closed[1]["f"], closed[1]["L"]) == (1, 1, -1, -1)
+
+
+def test_a_longer_candle_is_closed_once_with_all_of_its_minutes(start: Start) -> None:
+    first = START_MS // (5 * MINUTE) * 5 * MINUTE
+    events = [book(time_ms=first)]
+    events += [trade(n + 1, str(30_000 + n), "1", first + n * MINUTE + 5) for n in range(7)]
+    with start(events, speed=0.0) as exchange, exchange.listen("/ws/btcusdt@kline_5m") as listener:
+        candle = listener.until(lambda frame: frame["k"]["x"])["k"]
+        after = listener.next()["k"]
+    assert (candle["t"], candle["T"], candle["n"], candle["v"]) == (first, first + 5 * MINUTE - 1, 5, "5.00000000")
+    assert (candle["o"], candle["c"], candle["f"], candle["L"]) == ("30000.00000000", "30004.00000000", 1, 5)
+    assert (after["t"], after["x"], after["n"]) == (first + 5 * MINUTE, False, 1)
+
+
+def test_a_kline_is_pushed_at_once_and_then_not_on_every_trade(exchange: Exchange) -> None:
+    with exchange.listen("/ws/btcusdt@kline_1m/btcusdt@trade") as listener:
+        exchange.play(*(trade(n, "30000", "1", START_MS + n) for n in range(1, 21)))
+        frames = [listener.next() for _ in range(21)]
+    klines = [frame for frame in frames if frame["e"] == "kline"]
+    assert frames[1]["e"] == "kline"
+    assert len(klines) < 10
+
+
+def local_book(exchange: Exchange, listener: Listener, updates: int) -> dict[str, dict[str, str]]:
+    """Follow the documented recipe: buffer, snapshot, drop what is older, apply; with every rule asserted."""
+    first = listener.next()
+    snapshot = exchange.public("/api/v3/depth", symbol="BTCUSDT", limit=5000)
+    assert snapshot["lastUpdateId"] >= first["U"]
+    book = {side: dict(snapshot[name]) for side, name in (("b", "bids"), ("a", "asks"))}
+    known = snapshot["lastUpdateId"]
+    for _ in range(updates):
+        event = listener.next()
+        if event["u"] <= known:
+            continue
+        assert event["U"] <= known + 1
+        for side in ("b", "a"):
+            for price, quantity in event[side]:
+                book[side][price] = quantity
+                if Decimal(quantity) == 0:
+                    del book[side][price]
+        known = event["u"]
+    return book
+
+
+def test_a_local_book_kept_by_the_documented_recipe_equals_the_exchanges(exchange: Exchange) -> None:
+    with exchange.listen("/ws/btcusdt@depth@100ms") as listener:
+        for n in range(30):
+            exchange.play(
+                top(START_MS + 2 * n, f"{29_990 + n % 7}", f"{30_000 + n % 5}"),
+                book(time_ms=START_MS + 2 * n + 1, bids=levels((f"{29_000 + n}", "1")), asks=(), snapshot=False),
+            )
+            if n == 10:
+                kept = local_book(exchange, listener, 0)
+                assert kept
+        exchange.order("BUY", "0.01")
+        kept = local_book(exchange, listener, 1)
+    now = exchange.public("/api/v3/depth", symbol="BTCUSDT", limit=5000)
+    assert kept == {"b": dict(now["bids"]), "a": dict(now["asks"])}
+
+
+def test_depth_updates_follow_one_another_without_a_gap(exchange: Exchange) -> None:
+    with exchange.listen("/ws/btcusdt@depth@100ms") as listener:
+        last = 0
+        for n in range(4):
+            exchange.play(top(START_MS + n, f"{29_990 + n}", "30000"))
+            event = listener.next()
+            assert last in (0, event["U"] - 1)
+            last = event["u"]
+
+
+def test_partial_depth_has_the_best_levels(exchange: Exchange) -> None:
+    with exchange.listen("/ws/btcusdt@depth5@100ms") as listener:
+        exchange.play(top(START_MS + 1, "29990", "30000"))
+        frame = listener.next()
+    assert set(frame) == {"lastUpdateId", "bids", "asks"}
+    assert frame["bids"][0] == ["29990.00000000", "1.00000000"]
+
+
+# control messages
+
+
+def test_streams_can_be_subscribed_listed_and_left_on_a_live_connection(exchange: Exchange) -> None:
+    with exchange.listen("/ws") as listener:
+        assert listener.ask(method="SUBSCRIBE", params=["btcusdt@trade", "btcusdt@depth"], id=1) == {
+            "result": None,
+            "id": 1,
+        }
+        assert listener.ask(method="LIST_SUBSCRIPTIONS", id="a-3")["result"] == ["btcusdt@trade", "btcusdt@depth"]
+        assert listener.ask(method="UNSUBSCRIBE", params=["btcusdt@depth"], id=None)["result"] is None
+        exchange.play(top(START_MS + 1, "29990", "30000"), trade(1, "30000", "1", START_MS + 2))
+        assert listener.next()["e"] == "trade"
+
+
+def test_the_combined_property_can_be_read_and_set(start: Start) -> None:
+    with start(limits=LimitSettings(messages_per_second=0)) as exchange, exchange.listen("/stream") as listener:
+        assert listener.ask(method="GET_PROPERTY", params=["combined"], id=1)["result"] is True
+        assert listener.ask(method="SET_PROPERTY", params=["combined", False], id=2)["result"] is None
+        listener.ask(method="SUBSCRIBE", params=["btcusdt@trade"], id=3)
+        exchange.play(trade(1, "30000", "1", START_MS + 2))
+        assert listener.next()["e"] == "trade"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("{", 3),
+        ("[]", 2),
+        ('{"method":"SUBSCRIBE","params":["a"]}', 2),
+        ('{"method":"SUBSCRIBE","params":["a"],"id":1.5}', 2),
+        ('{"id":1}', 2),
+        ('{"method":"FOO","id":1}', 2),
+        ('{"method":"SUBSCRIBE","params":"a","id":1}', 2),
+        ('{"method":"SUBSCRIBE","params":[1],"id":1}', 2),
+        ('{"method":"SUBSCRIBE","params":["a"],"id":1,"x":1}', 2),
+        ('{"method":"GET_PROPERTY","params":["foo"],"id":1}', 0),
+        ('{"method":"GET_PROPERTY","params":[1],"id":1}', 2),
+        ('{"method":"SET_PROPERTY","params":["combined",1],"id":1}', 1),
+    ],
+)
+def test_a_control_message_that_makes_no_sense_gets_an_error_object(exchange: Exchange, text: str, code: int) -> None:
+    with exchange.listen("/ws") as listener:
+        listener.connection.send(text)
+        answer = listener.next()
+    assert answer["code"] == code
+    assert answer["msg"]
+
+
+def closed(listener: Listener) -> bool:
+    """Whether the exchange has ended the connection."""
+    try:
+        while listener.connection.recv_data()[0] != websocket.ABNF.OPCODE_CLOSE:
+            pass
+    except (websocket.WebSocketConnectionClosedException, ConnectionError):
+        return True
+    return True
+
+
+def test_a_sixth_message_in_a_second_ends_the_connection(exchange: Exchange) -> None:
+    with exchange.listen("/ws") as listener:
+        for n in range(12):
+            listener.connection.send(f'{{"method":"LIST_SUBSCRIPTIONS","id":{n}}}')
+        assert closed(listener)
+
+
+def test_too_many_streams_on_one_connection_are_refused(start: Start) -> None:
+    with start(limits=LimitSettings(streams_per_connection=2)) as exchange, exchange.listen("/ws/a@trade") as listener:
+        refusal = listener.ask(method="SUBSCRIBE", params=["b@trade", "c@trade"], id=1)
+        assert refusal["code"] == 2
+        assert listener.ask(method="LIST_SUBSCRIPTIONS", id=2)["result"] == ["a@trade"]
+
+
+def test_too_many_connections_are_refused(start: Start) -> None:
+    with (
+        start(limits=LimitSettings(connections_per_5m=1)) as exchange,
+        exchange.listen("/ws"),
+        pytest.raises(websocket.WebSocketBadStatusException) as caught,
+        exchange.listen("/ws"),
+    ):
+        pass
+    assert caught.value.status_code == 429
+
+
+# keeping a connection
+
+
+def test_pings_carry_a_payload_and_a_client_that_answers_stays(start: Start) -> None:
+    settings = ConnectionSettings(ping_every_s=0.02, pong_within_s=0.2)
+    limits = LimitSettings(messages_per_second=0)
+    with start(connections=settings, limits=limits) as exchange, exchange.listen("/ws/btcusdt@trade") as listener:
+        pings = []
+        while len(pings) < 20:
+            opcode, frame = listener.connection.recv_data_frame(control_frame=True)
+            assert opcode == websocket.ABNF.OPCODE_PING
+            pings.append(frame.data)
+        exchange.play(trade(1, "30000", "1", START_MS + 2))
+        assert listener.next()["t"] == 1
+    assert all(pings)
+    assert len(set(pings)) == len(pings)
+
+
+class Silent(websocket.WebSocket):
+    """A client that never answers a ping, but says pong unasked."""
+
+    def pong(self, payload: Any = "") -> None:
+        super().pong("unasked")
+
+
+def test_a_client_without_the_right_pong_is_dropped(start: Start) -> None:
+    settings = ConnectionSettings(ping_every_s=0.02, pong_within_s=0.1)
+    limits = LimitSettings(messages_per_second=0)
+    with start(connections=settings, limits=limits) as exchange:
+        connection = websocket.create_connection(
+            f"{exchange.running.stream}/ws", timeout=5, class_=Silent, http_no_proxy=["127.0.0.1"]
+        )
+        assert closed(Listener(connection))
+        connection.close()
+
+
+def test_a_client_that_does_not_read_is_dropped_and_the_others_are_not(start: Start) -> None:
+    settings = ConnectionSettings(queue_size=50)
+    with (
+        start(connections=settings) as exchange,
+        exchange.listen("/stream?streams=btcusdt@trade") as slow,
+        exchange.listen("/ws/btcusdt@bookTicker") as other,
+    ):
+        parts = exchange.running.exchange.parts
+
+        def flood() -> None:
+            for n in range(1, 1000):
+                exchange._play(trade(n, "30000", "1", START_MS + 1))
+
+        while parts.hub.wanted("btcusdt@trade"):
+            exchange.do(flood)
+        exchange.play(top(START_MS + 2, "29990", "30000"))
+        assert other.next()["b"] == "29990.00000000"
+        assert closed(slow)
+
+
+def test_clients_are_told_of_a_shutdown(start: Start) -> None:
+    with start() as exchange:
+        url = exchange.running.stream
+        raw, combined, api = (
+            websocket.create_connection(f"{url}{path}", timeout=5, http_no_proxy=["127.0.0.1"])
+            for path in ("/ws/btcusdt@trade", "/stream?streams=btcusdt@trade", "/ws-api/v3")
+        )
+    last = [Listener(connection).next() for connection in (raw, combined, api)]
+    assert last[0]["e"] == "serverShutdown"
+    assert (last[1]["stream"], last[1]["data"]["e"]) == ("!serverShutdown", "serverShutdown")
+    assert last[2]["event"]["e"] == "serverShutdown"
+    for connection in (raw, combined, api):
+        connection.close()
+
+
+# lock-step
+
+
+def test_at_speed_0_nothing_is_played_until_somebody_listens(start: Start) -> None:
+    events = [book(), *(trade(n, "30000", "1", START_MS + n) for n in range(1, 5))]
+    with start(events, speed=0.0) as exchange:
+        assert exchange.public("/api/v3/trades", symbol="BTCUSDT") == []
+        with exchange.listen("/ws/btcusdt@trade") as listener:
+            assert [listener.next()["t"] for _ in range(4)] == [1, 2, 3, 4]
+
+
+def test_at_speed_0_the_market_waits_for_a_slow_reader_and_loses_nothing(start: Start) -> None:
+    count = 3000
+    events = [book(), *(trade(n, "30000", "1", START_MS + n) for n in range(1, count + 1))]
+    settings = ConnectionSettings(queue_size=30)
+    with start(events, speed=0.0, connections=settings) as exchange:
+        with exchange.listen("/ws/btcusdt@trade") as listener:
+            first = listener.next()["t"]
+            deadline = time.monotonic() + 0.1
+            while time.monotonic() < deadline:
+                played = len(exchange.public("/api/v3/trades", symbol="BTCUSDT"))
+            assert played <= 20
+            seen = [first, *(listener.next()["t"] for _ in range(count - 1))]
+        assert seen == list(range(1, count + 1))
+
+
+def test_at_speed_0_no_more_than_20_frames_are_on_the_way(start: Start) -> None:
+    events = [book()]
+    for n in range(1, 200):
+        events += [trade(n, "30000", "1", START_MS + 5 * n), top(START_MS + 5 * n, "29990", f"{30_000 + n % 9}")]
+    streams = "btcusdt@trade/btcusdt@aggTrade/btcusdt@bookTicker/btcusdt@kline_1m/btcusdt@depth@100ms"
+    with start(events, speed=0.0) as exchange, exchange.listen(f"/stream?streams={streams}") as listener:
+        run = longest = trades = 0
+        while trades < 199:
+            opcode, frame = listener.connection.recv_data_frame(control_frame=True)
+            run = 0 if opcode == websocket.ABNF.OPCODE_PING else run + 1
+            longest = max(longest, run)
+            trades += b'"trade"' in frame.data
+    assert 0 < longest <= 20
