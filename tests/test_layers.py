@@ -20,8 +20,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "thunes.exchange": FOUNDATION | {"thunes.exchange"},
     # `thunes kill` marks the kill in the home when nobody answers.
     "thunes.control": FOUNDATION | {"thunes.control", "thunes.storage"},
-    # The checks of a strategy's parameters are the strategy's own.
-    "thunes.settings": FOUNDATION | {"thunes.strategies"},
+    "thunes.layers": set(),
+    # The checks of a strategy's parameters are the strategy's own, and a symbol's existence is the venue's.
+    "thunes.sections": FOUNDATION | {"thunes.strategies", "thunes.exchange.simulator.rules"},
+    "thunes.settings": FOUNDATION | {"thunes.strategies", "thunes.sections", "thunes.layers"},
     "thunes.build": set(),
     "thunes.log": set(),
     "thunes.audit": FOUNDATION | {"thunes.storage"},

@@ -13,7 +13,6 @@ ALLOWED = {
     "actors/runtime/threads.py": "the one module that makes threads",
     "actors/runtime/clock.py": "the machine's clocks, as values",
     "thunes/cli.py": "entry point: makes the clocks that it hands in",
-    "thunes/exchange/simulator/signing.py": ("an account's key is a secret, never drawn from a seed", {"secrets.choice"}),
     "thunes/exchange/simulator/signing.py": "makes the keys of a new account, once, from the system's own randomness",
 }
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,6 +39,9 @@ RUN_FLAGS: tuple[tuple[str, str, str], ...] = (
     ("--console-port", "N", "port of the console's API on 127.0.0.1; default 8787; 0 = any free one"),
     ("--log", "HOW", "plain, json or live; default live on a terminal, else plain"),
 )
+
+
+VALUED = ("--home", "--config", *(flag for flag, _, _ in RUN_FLAGS))
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,7 +82,7 @@ def _guarded(act: Callable[[], int]) -> int:
 def _dispatch(argv: list[str]) -> int:
     if argv[:1] == ["run"]:
         return _run(run_parser("thunes run"), argv[1:])
-    parser, commands = _parser()
+    parser, commands = _parser(argv[0] if argv else "")
     arguments = parser.parse_args(argv)
     if arguments.command is None:
         parser.print_help()
@@ -86,29 +90,30 @@ def _dispatch(argv: list[str]) -> int:
     return commands[arguments.command](arguments)
 
 
-def _parser() -> tuple[Parser, dict[str, Callable[[argparse.Namespace], int]]]:
-    """The parser of every subcommand but `run`, and what each calls."""
-    from thunes import audit
+def _parser(named: str) -> tuple[Parser, dict[str, Callable[[argparse.Namespace], int]]]:
+    """The parser of every subcommand but `run`, and what each calls. Of the large ones only `named` is filled in."""
     from thunes.control import client
-    from thunes.exchange.simulator import process
 
     parser = Parser(prog="thunes", description="A paper-to-live trader for Binance spot.")
     parser.add_argument("--version", action="version", version=f"thunes {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     _add(subparsers, "run", "trade", RUN_EXAMPLE)
     commands: dict[str, Callable[[argparse.Namespace], int]] = {}
-
     exchange = _add(
         subparsers, "exchange", "the embedded exchange alone, for any Binance client", "thunes exchange --port 9000"
     )
-    process.add_arguments(exchange)
-    exchange.add_argument("--config", type=Path, metavar="FILE", help="not read; accepted by every subcommand")
-    commands["exchange"] = process.run
+    if named == "exchange":
+        from thunes.exchange.simulator import process
 
+        process.add_arguments(exchange)
+        exchange.add_argument("--config", type=Path, metavar="FILE", help="not read; accepted by every subcommand")
+        commands["exchange"] = process.run
     journal = _add(subparsers, "audit", "the journal, offline: verify, show, export", "thunes audit verify --home x")
-    audit.add_arguments(journal)
-    commands["audit"] = audit.run
+    if named == "audit":
+        from thunes import audit
 
+        audit.add_arguments(journal)
+        commands["audit"] = audit.run
     tools = client.Tools(now=lambda: datetime.now(UTC).isoformat(), connect=_connect, console=_console())
     for kind in client.COMMANDS:
         command = kind(tools)
@@ -153,15 +158,40 @@ def run_parser(prog: str) -> Parser:
 def _run(parser: Parser, argv: list[str]) -> int:
     from thunes.settings import load
 
-    arguments, unknown = parser.parse_known_args(argv)
+    complaints: list[str] = []
+    arguments, unknown = parser.parse_known_args(_without_empty_flags(argv, complaints))
     flags = {name: value for name, value in vars(arguments).items() if name not in ("home", "config")}
-    complaints = [f"{flag}: no such flag; see {parser.prog} --help." for flag in unknown if flag.startswith("-")]
-    complaints += [f"{word}: not a flag; see {parser.prog} --help." for word in unknown if not word.startswith("-")]
+    complaints += _unknown_words(unknown)
     settings = load(config=arguments.config, environ=os.environ, flags=flags, more=complaints)
 
     from thunes.supervisor import run
 
     return run(settings, Path(arguments.home))
+
+
+def _without_empty_flags(argv: Sequence[str], complaints: list[str]) -> list[str]:
+    """`argv` less each flag that is followed by no value: argparse would stop at the first."""
+    kept = []
+    for word, following in zip(argv, [*argv[1:], "--"], strict=True):
+        if word in VALUED and following.startswith("--"):
+            complaints.append(f"{word}: has no value; write one after it.")
+        else:
+            kept.append(word)
+    return kept
+
+
+def _unknown_words(words: Sequence[str]) -> list[str]:
+    """A line each. What follows an unknown flag may be its value, and a secret: it is not repeated."""
+    complaints = []
+    for before, word in zip(["", *words], words, strict=False):
+        flag = word.partition("=")[0]
+        if flag.startswith("-"):
+            close = get_close_matches(flag, VALUED, 1)
+            advice = f"did you mean {close[0]}?" if close else "--help lists all."
+            complaints.append(f"{flag}: no such flag; {advice}")
+        elif not before.startswith("-"):
+            complaints.append(f"{word}: belongs to no flag; leave it out.")
+    return complaints
 
 
 def _console() -> Any:

@@ -135,7 +135,7 @@ class System:
     def _endpoints(self) -> Endpoints:
         if self.venue != "sim":
             keys = load_keys(os.environ)
-            return public_endpoints(self.venue, keys.api_key.get_secret_value(), keys.api_secret.get_secret_value())
+            return public_endpoints(self.venue, self.settings.exchange, keys)
         self.exchange = EmbeddedExchange(
             self._exchange_arguments(), spawn=spawn, make_signal=Signal, on_event=self._exchange_said
         )

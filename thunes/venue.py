@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from thunes.errors import OperatorError, SettingsError, ThunesError
-from thunes.settings import load_keys
+from thunes.settings import Exchange, Keys, load_keys
 from thunes.storage.home import Home
 
 log = logging.getLogger(__name__)
@@ -154,9 +154,11 @@ class EmbeddedExchange:
             log.warning("exchange: %s", self._last_words)
 
 
-def public_endpoints(venue: str, api_key: str, api_secret: str) -> Endpoints:
-    """The exchange's own addresses of `testnet` and `demo`."""
-    return Endpoints(*PUBLIC[venue], api_key, api_secret)
+def public_endpoints(venue: str, other: Exchange, keys: Keys) -> Endpoints:
+    """The exchange's own addresses of `testnet` and `demo`, or those that the settings give instead."""
+    rest, stream, ws_api = PUBLIC[venue]
+    key, secret = keys.api_key.get_secret_value(), keys.api_secret.get_secret_value()
+    return Endpoints(other.rest_url or rest, other.stream_url or stream, other.ws_api_url or ws_api, key, secret)
 
 
 def credentials(home: Home, environ: Mapping[str, str]) -> Endpoints | None:
@@ -171,7 +173,8 @@ def credentials(home: Home, environ: Mapping[str, str]) -> Endpoints | None:
             keys = load_keys(environ)
         except SettingsError:
             return None
-        return public_endpoints(venue, keys.api_key.get_secret_value(), keys.api_secret.get_secret_value())
+        rest = str(run.get("exchange", "")) or PUBLIC[venue][0]
+        return Endpoints(rest, "", "", keys.api_key.get_secret_value(), keys.api_secret.get_secret_value())
     if venue != "sim" or not home.exchange_database.exists():
         return None
     database = sqlite3.connect(f"file:{home.exchange_database}?mode=ro", uri=True, timeout=1.0)

@@ -101,41 +101,45 @@ def test_a_kline_is_pushed_at_once_and_then_not_on_every_trade(exchange: Exchang
     assert len(klines) < 10
 
 
-def local_book(exchange: Exchange, listener: Listener, updates: int) -> dict[str, dict[str, str]]:
-    """Follow the documented recipe: buffer, snapshot, drop what is older, apply; with every rule asserted."""
-    first = listener.next()
-    snapshot = exchange.public("/api/v3/depth", symbol="BTCUSDT", limit=5000)
-    assert snapshot["lastUpdateId"] >= first["U"]
-    book = {side: dict(snapshot[name]) for side, name in (("b", "bids"), ("a", "asks"))}
-    known = snapshot["lastUpdateId"]
-    for _ in range(updates):
-        event = listener.next()
-        if event["u"] <= known:
-            continue
-        assert event["U"] <= known + 1
-        for side in ("b", "a"):
+class LocalBook:
+    """A book kept by the documented recipe, with each of its rules asserted."""
+
+    def __init__(self, snapshot: dict[str, Any], first: dict[str, Any]) -> None:
+        assert snapshot["lastUpdateId"] >= first["U"]
+        self.known = snapshot["lastUpdateId"]
+        self.sides = {"b": dict(snapshot["bids"]), "a": dict(snapshot["asks"])}
+
+    def apply(self, event: dict[str, Any]) -> None:
+        if event["u"] <= self.known:
+            return
+        assert event["U"] <= self.known + 1
+        self.known = event["u"]
+        for side, levels_now in self.sides.items():
             for price, quantity in event[side]:
-                book[side][price] = quantity
+                levels_now[price] = quantity
                 if Decimal(quantity) == 0:
-                    del book[side][price]
-        known = event["u"]
-    return book
+                    del levels_now[price]
 
 
 def test_a_local_book_kept_by_the_documented_recipe_equals_the_exchanges(exchange: Exchange) -> None:
+    def change(n: int) -> None:
+        exchange.play(
+            top(START_MS + 2 * n, f"{29_990 + n % 7}", f"{30_000 + n % 5}"),
+            book(time_ms=START_MS + 2 * n + 1, bids=levels((f"{29_000 + n}", "1")), asks=(), snapshot=False),
+        )
+
     with exchange.listen("/ws/btcusdt@depth@100ms") as listener:
-        for n in range(30):
-            exchange.play(
-                top(START_MS + 2 * n, f"{29_990 + n % 7}", f"{30_000 + n % 5}"),
-                book(time_ms=START_MS + 2 * n + 1, bids=levels((f"{29_000 + n}", "1")), asks=(), snapshot=False),
-            )
-            if n == 10:
-                kept = local_book(exchange, listener, 0)
-                assert kept
+        change(0)
+        first = listener.next()
+        change(1)
+        kept = LocalBook(exchange.public("/api/v3/depth", symbol="BTCUSDT", limit=5000), first)
+        for n in range(2, 20):
+            change(n)
         exchange.order("BUY", "0.01")
-        kept = local_book(exchange, listener, 1)
-    now = exchange.public("/api/v3/depth", symbol="BTCUSDT", limit=5000)
-    assert kept == {"b": dict(now["bids"]), "a": dict(now["asks"])}
+        now = exchange.public("/api/v3/depth", symbol="BTCUSDT", limit=5000)
+        while kept.known < now["lastUpdateId"]:
+            kept.apply(listener.next())
+    assert kept.sides == {"b": dict(now["bids"]), "a": dict(now["asks"])}
 
 
 def test_depth_updates_follow_one_another_without_a_gap(exchange: Exchange) -> None:

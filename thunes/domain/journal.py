@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from math import isfinite
 from typing import Any, Self
 
 import msgspec
@@ -193,27 +194,31 @@ def _validate(line: bytes) -> AuditEvent:
 
 
 def _encode(members: Mapping[str, Any]) -> bytes:
-    _refuse_what_json_lacks(members)
-    return _encoder.encode(members)
+    return _encoder.encode({name: _plain(value) for name, value in members.items()})
 
 
-_encoder = msgspec.json.Encoder(decimal_format="string")
+_encoder = msgspec.json.Encoder()
 
 
-def _refuse_what_json_lacks(value: Any) -> None:
-    """NaN and infinity would be written as null: a figure that is none has to be noticed by whoever computes it."""
+def _plain(value: Any) -> Any:
+    """A value as the journal writes it: decimals as text without an exponent.
+
+    NaN and infinity are refused: JSON would have null for them, and a figure that is none has to be noticed by whoever
+    computes it.
+    """
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ValueError(f"a journal holds no {value}")
+        return format(value, "f")
     if isinstance(value, Mapping):
-        for key, member in value.items():
-            if not isinstance(key, str):
-                raise TypeError(f"a journal's member has to be named by text, not {key!r}")
-            _refuse_what_json_lacks(member)
-    elif isinstance(value, list | tuple):
-        for member in value:
-            _refuse_what_json_lacks(member)
-    elif (isinstance(value, float) and not (value - value == 0)) or (
-        isinstance(value, Decimal) and not value.is_finite()
-    ):
+        if not all(isinstance(name, str) for name in value):
+            raise TypeError("a journal's members are named by text")
+        return {name: _plain(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(member) for member in value]
+    if isinstance(value, float) and not isfinite(value):
         raise ValueError(f"a journal holds no {value}")
+    return value
 
 
 def _first_words(error: Exception) -> str:

@@ -120,6 +120,7 @@ class Embedded:
         self._server = self._serve()
         self.playing: asyncio.Future[None] = self._loop.create_future()
         """Ends when the source does."""
+        self._tending: asyncio.Future[None] = self.playing
 
     @classmethod
     async def start(cls, options: Options, wall: Callable[[], float]) -> Embedded:
@@ -144,12 +145,14 @@ class Embedded:
             running._close()
             raise
         running.playing = asyncio.create_task(running._player.run())
+        running._tending = asyncio.create_task(running._player.tend())
         return running
 
     async def stop(self) -> None:
         """Save the place, tell the clients, and end."""
-        self.playing.cancel()
-        await asyncio.wait([self.playing])
+        for task in (self.playing, self._tending):
+            task.cancel()
+            await asyncio.wait([task])
         if not self.failed.done():
             self.exchange.save()
             self.failed.cancel()

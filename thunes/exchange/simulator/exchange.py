@@ -65,6 +65,7 @@ class Exchange:
         self.new_id = parts.new_id
         self.checkpoint: str | None = None
         """The source's place that the market stands at."""
+        self._saved: str | None = None
 
     # the market
 
@@ -95,6 +96,11 @@ class Exchange:
     def save(self, closed: Sequence[Bar] = ()) -> None:
         """Write the place in the market, and candles that closed."""
         self._write((), closed)
+
+    def save_if_moved(self) -> None:
+        """The same, unless nothing was played since."""
+        if self.checkpoint != self._saved:
+            self.save()
 
     def place_in_market(self) -> dict[str, Any]:
         state = self.parts.engine.dump()
@@ -172,6 +178,7 @@ class Exchange:
                 for bar in closed:
                     store.forget_trades(bar.candle.symbol, bar.last_id)
                 store.save_place(self.place_in_market())
+            self._saved = self.checkpoint
         except Exception as error:
             self.parts.failed(error)
             raise

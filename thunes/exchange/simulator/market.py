@@ -68,18 +68,18 @@ class Listing:
         """A stream of this symbol has its first listener."""
         self._depth.opened(name, self.update_id)
 
-    def flush(self, now_ms: int, now_s: float) -> None:
-        """Push what waited for its turn."""
-        self._flush_klines(now_ms, now_s)
-        self._depth.flush(self.update_id, now_ms, now_s)
+    def flush(self, now_ms: int, now_s: float, everything: bool) -> None:
+        """Push what waited for its turn, or all that waits."""
+        self._flush_klines(now_ms, now_s, everything)
+        self._depth.flush(self.update_id, now_ms, now_s, everything)
 
     def settle_depth(self, now_ms: int, now_s: float) -> None:
         """Push every pending change of the book: a snapshot is about to be taken."""
         self._depth.flush(self.update_id, now_ms, now_s, everything=True)
 
-    def _flush_klines(self, now_ms: int, now_s: float) -> None:
+    def _flush_klines(self, now_ms: int, now_s: float, everything: bool = False) -> None:
         for interval in list(self._pending):
-            if now_s - self._pushed_s.get(interval, -self._kline_every_s) >= self._kline_every_s:
+            if everything or now_s - self._pushed_s.get(interval, -self._kline_every_s) >= self._kline_every_s:
                 self._pending.discard(interval)
                 self._pushed_s[interval] = now_s
                 bar = self.forming(interval)
@@ -169,10 +169,11 @@ class Market:
         """Send a closed candle, once."""
         self._hub.publish(name, feeds.kline(bar, now_ms))
 
-    def flush(self, now_ms: int) -> None:
+    def flush(self, now_ms: int, everything: bool = False) -> None:
+        """Push what is due, or all that waits."""
         now_s = self._now_s()
         for listing in self.listings.values():
-            listing.flush(now_ms, now_s)
+            listing.flush(now_ms, now_s, everything)
 
     def settle_depth(self, symbol: str, now_ms: int) -> None:
         self.listings[symbol].settle_depth(now_ms, self._now_s())

@@ -40,7 +40,7 @@ class Player:
         self._events: Iterator[MarketEvent] = iter(())
         self._next: MarketEvent | None = None
         self._minute_ms = 0
-        self._ticked = self._saved = monotonic()
+        self._saved = monotonic()
         self._turn = 0
         self._barrier_ms = 0
 
@@ -74,7 +74,6 @@ class Player:
             while self._minute_ms <= event.time_ms:
                 await self._until(self._minute_ms)
                 self._exchange.close_minute(self._minute_ms)
-                self._saved = self._monotonic()
                 self._minute_ms += SECOND_MS * 60
                 await self._keep_step(0)
             await self._until(event.time_ms)
@@ -82,32 +81,28 @@ class Player:
             self._exchange.apply(event)
             self._pull()
             await self._keep_step(event.time_ms)
-        self._market.flush(self._clock.now_ms())
         self._exchange.save()
+
+    async def tend(self) -> None:
+        """Push what is pushed at intervals and save the place, for ever; at speed 0 playing does that in step."""
+        while True:
+            await pause(TICK_S)
+            if self._clock.speed or self._next is None:
+                self._market.flush(self._clock.now_ms(), everything=not self._clock.speed)
+            if self._clock.speed and self._monotonic() - self._saved >= SAVE_EVERY_S:
+                self._saved = self._monotonic()
+                self._exchange.save_if_moved()
 
     async def _until(self, due_ms: int) -> None:
         """Wait until the market is at `due_ms`."""
         while (left := self._clock.wait_s(due_ms)) > 0:
-            await pause(min(left, TICK_S))
-            self._look_after()
+            await pause(left)
         self._clock.reach(due_ms)
-        self._look_after()
+        if self._clock.speed == 0:
+            self._market.flush(due_ms)
         self._turn += 1
         if self._turn % EVENTS_A_TURN == 0:
             await pause(0)
-
-    def _look_after(self) -> None:
-        """Push what is pushed at intervals, and save the place now and then."""
-        if self._clock.speed == 0:
-            self._market.flush(self._clock.now_ms())
-            return
-        now = self._monotonic()
-        if now - self._ticked >= TICK_S:
-            self._ticked = now
-            self._market.flush(self._clock.now_ms())
-        if now - self._saved >= SAVE_EVERY_S:
-            self._saved = now
-            self._exchange.save()
 
     async def _keep_step(self, now_ms: int) -> None:
         """At speed 0, let every listener read before the market goes on."""
