@@ -50,6 +50,7 @@ class StreamActor(Actor):
             self, partial(world.ports.market_socket, streams), label=self.symbol, symbol=self.symbol
         )
         self.last_tick: Tick | None = None
+        self.first_trade_id = 0
         self.last_frame_ns = 0
         self.counts: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
@@ -138,6 +139,7 @@ class StreamActor(Actor):
         if isinstance(verdict, Stale):
             return  # read already, by REST or before a reconnect
         self.counts["trades"] += 1
+        self.first_trade_id = self.first_trade_id or trade.trade_id
         if isinstance(verdict, Gap):
             self._gap("trade", verdict)
             self._fetch_trades(verdict)
@@ -225,6 +227,8 @@ class StreamActor(Actor):
                 ticks=self.counts["ticks"],
                 conflated=self.post[self.receivers[0]].conflated,
                 trades=self.counts["trades"],
+                first_trade_id=self.first_trade_id,
+                last_trade_id=self.guard.last_trade_id,
                 candles=self.counts["candles"],
                 reconnects=self.connection.reconnects,
                 gaps=self.counts["gaps"],

@@ -25,7 +25,7 @@ from thunes.domain.supervision import (
     Supervision,
     Tree,
 )
-from thunes.errors import JournalError
+from thunes.errors import BooksUnusable, JournalError
 from thunes.messages import Kill, Reconnect, Record
 
 Received: TypeAlias = Started | Exited | Launch | Shutdown | Fatal | Reconnect | OverDue | Stopping
@@ -39,7 +39,7 @@ class SupervisorActor(Actor):
 
     def __init__(self, world: World, name: str, tree: Tree, ready: Signal, ended: Signal) -> None:
         super().__init__(world, name)
-        self.core = Supervision(tree, is_fatal=lambda error: isinstance(error, JournalError))
+        self.core = Supervision(tree, is_fatal=lambda error: isinstance(error, (JournalError, BooksUnusable)))
         self.specs = {spec.name: spec for spec in tree.children}
         self.incarnations = dict.fromkeys(self.specs, -1)
         self.alive: set[str] = set()

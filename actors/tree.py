@@ -24,6 +24,7 @@ from actors.stream import StreamActor
 from actors.supervisor import SupervisorActor
 from actors.world import World
 from thunes.domain.supervision import ChildSpec, Tree
+from thunes.messages import Record
 
 ONCE: tuple[tuple[str, type[Actor]], ...] = (
     ("books", BooksActor),
@@ -51,11 +52,16 @@ def _policy(world: World, spec: ChildSpec) -> MailboxPolicy:
     return policy if policy.limit is None else replace(policy, limit=world.settings.stream.queue_size)
 
 
-def plant(world: World, specs: Tree) -> tuple[Signal, Signal]:
-    """Make every mailbox, start the supervisor, and return what it says: ready, and ended (with why, if it failed)."""
+def plant(world: World, specs: Tree, birth: Record) -> tuple[Signal, Signal]:
+    """Make every mailbox, start the supervisor, and return what it says: ready, and ended (with why, if it failed).
+
+    `birth` is the journal's first line of this run: it is queued before any actor lives, so that whatever an actor
+    reads back at its start comes after it.
+    """
     for spec in specs.children:
         world.post.register(spec.name, _policy(world, spec))
     world.post.register("supervisor", SupervisorActor.mailbox_policy)
+    world.post.tell("audit", birth)
     ready, ended = Signal(), Signal()
     SupervisorActor.start(world, "supervisor", specs, ready, ended)
     return ready, ended

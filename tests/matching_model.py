@@ -12,6 +12,8 @@ from tests.sample_market import rules
 from thunes.domain.executions import Execution, Fill, Order, OrderRequest
 from thunes.domain.filters import SymbolRules
 from thunes.domain.matching import MatchingEngine
+from thunes.domain.orderbook import OrderBook
+from thunes.errors import ExchangeError
 from thunes.messages import OrderStatus, OrderType, Side
 
 D = Decimal
@@ -107,6 +109,7 @@ class Model:
             assert (execution.fill is not None) == (execution.kind == "TRADE")
             if before is None:
                 check_accepted(after, self.open_orders())
+                self._check_position(after)
             else:
                 assert before.status.is_open
                 executed = Fraction(before.executed) + (Fraction(execution.fill.quantity) if execution.fill else 0)
@@ -115,6 +118,24 @@ class Model:
                 self._trade(after, execution.fill)
             self.orders[after.order_id] = after
             self._check_status(after, execution)
+
+    def check_refused(self, account: str, request: OrderRequest, refusal: ExchangeError) -> None:
+        """A refusal for the account's own state has to be true of that state."""
+        mine = [order for order in self.open_orders() if order.account == account]
+        if refusal.message == "Duplicate order sent.":
+            assert request.client_order_id in {order.client_order_id for order in mine}
+        if "insufficient balance" in refusal.message and request.price is not None and request.quantity is not None:
+            buys, symbol_rules = request.side is Side.BUY, RULES[request.symbol]
+            asset = symbol_rules.quote if buys else symbol_rules.base
+            needed = Fraction(request.quantity) * (Fraction(request.price) if buys else 1)
+            assert self.totals[account, asset] - self._locked()[account, asset] < needed
+
+    def _check_position(self, order: Order) -> None:
+        limit, base = RULES[order.symbol].max_position, RULES[order.symbol].base
+        if limit and order.side is Side.BUY:
+            mine = [o for o in self.open_orders() if (o.account, o.symbol) == (order.account, order.symbol)]
+            to_come = sum((o.remaining for o in mine if o.side is Side.BUY), D(0))
+            assert self.totals[order.account, base] + Fraction(to_come + order.quantity) <= Fraction(limit)
 
     def _trade(self, order: Order, fill: Fill) -> None:
         symbol_rules, buys = RULES[order.symbol], order.side is Side.BUY
@@ -211,3 +232,14 @@ def check_within_limit(order: Order, fill: Fill) -> None:
         assert fill.price == order.price
     elif order.order_type is not OrderType.MARKET:
         assert fill.price <= order.price if order.side is Side.BUY else fill.price >= order.price
+
+
+def check_displayed(before: OrderBook, after: OrderBook, executions: Sequence[Execution]) -> None:
+    """What resting orders got is what the levels that reached them lost."""
+    for side in Side:
+        fills = [e for e in executions if e.fill is not None and e.order.side is side]
+        got = sum((e.fill.quantity for e in fills if e.fill is not None), D(0))
+        lost = {price: q - after.facing(side).quantity(price) for price, q in before.facing(side)}
+        assert sum(lost.values(), D(0)) == got
+        for price in (price for price, quantity in lost.items() if quantity):
+            assert any(price <= e.order.price if side is Side.BUY else price >= e.order.price for e in fills)

@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "thunes.system": FOUNDATION,
     "thunes.summary": FOUNDATION,
     "thunes.live": FOUNDATION | {"thunes.control"},
-    "thunes.venue": FOUNDATION | {"thunes.settings", "thunes.storage"},
+    "thunes.venue": FOUNDATION | {"thunes.sections", "thunes.settings", "thunes.storage"},
 }
 """By the longest prefix. What is not here (the entry points cli, __main__, supervisor) may import all of `thunes`."""
 

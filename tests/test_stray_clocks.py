@@ -102,6 +102,8 @@ def test_a_stray_clock_is_noticed(source: str) -> None:
     assert len(strays(source)) == 1
 
 
-@pytest.mark.parametrize("source", ["import random\nrandom.Random('seed')", "clock.monotonic_ns()", "datetime.fromtimestamp(0)"])
+@pytest.mark.parametrize(
+    "source", ["import random\nrandom.Random('seed')", "clock.monotonic_ns()", "datetime.fromtimestamp(0)"]
+)
 def test_what_is_handed_in_is_not_a_stray(source: str) -> None:
     assert strays(source) == []

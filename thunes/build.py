@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -16,12 +17,15 @@ def git_sha(package: Path = PACKAGE) -> str:
     """
     root = package.parent
     if (root / ".git").exists() and (root / "setup.cfg").exists():
+        # A hook's GIT_DIR names another repository than the one that we are in.
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         try:
             done = subprocess.run(
                 ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"],
                 capture_output=True,
                 text=True,
                 timeout=5,
+                env=environ,
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired):

@@ -8,6 +8,7 @@ ThunesError
 ├── JournalError             the audit trail cannot be trusted or written
 │   ├── JournalBroken        a line does not verify; names it
 │   └── JournalUnwritable    an append or an fdatasync failed: nothing may pass on
+├── BooksUnusable            the database of the books cannot be read or written
 ├── ExchangeError            the exchange said no, in its own words (`code`, `message`)
 ├── NetworkError             the request's fate is unknown: time-out, lost connection, 5xx
 └── MarketDataError          a frame that must not be traded on
@@ -54,6 +55,10 @@ class JournalBroken(JournalError):
 
 class JournalUnwritable(JournalError):
     """An append or an fdatasync failed, so nothing may be passed on."""
+
+
+class BooksUnusable(ThunesError):
+    """The books' database cannot be read or written; the message says why."""
 
 
 class ExchangeError(ThunesError):

@@ -129,8 +129,7 @@ class System:
         self.world = self._world(endpoints)
         self.doors = self._open_doors(endpoints)
         specs = tree(self.world.symbols)
-        self.ready, self.ended = plant(self.world, specs)
-        self.post.tell("audit", Record("SYSTEM_STARTED", metadata=self._birth()))
+        self.ready, self.ended = plant(self.world, specs, Record("SYSTEM_STARTED", metadata=self._birth()))
 
     def _endpoints(self) -> Endpoints:
         if self.venue != "sim":

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from thunes.errors import OperatorError, SettingsError, ThunesError
-from thunes.settings import Exchange, Keys, load_keys
+from thunes.sections import Exchange
+from thunes.settings import Keys, load_keys
 from thunes.storage.home import Home
 
 log = logging.getLogger(__name__)

@@ -172,6 +172,12 @@ class TestMemory:
             venue.order("ann", SYMBOL, client_order_id="n0")
         assert [venue.order("ann", SYMBOL, order_id=n).order_id for n in ids[1:]] == ids[1:]
 
+    def test_forgetting_an_order_leaves_a_newer_one_of_its_client_id(self) -> None:
+        venue = engine(closed_limit=2)
+        for name in ("same", "same", "other"):
+            newest = venue.place("ann", market_order(BUY, "1", name=name), 7)[-1].order.order_id
+        assert venue.order("ann", SYMBOL, client_order_id="same").order_id == newest - 1
+
     def test_ids_are_sequences_of_their_own(self) -> None:
         venue = engine()
         first = venue.place("ann", market_order(BUY, "5"), 7)

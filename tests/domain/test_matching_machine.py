@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.matching_model import CENTRE, LOTS, MAKER_FEE, OPENING, RULES, SPACING, SPOILS, TAKER_FEE, Model, at
+from tests.matching_model import (
+    CENTRE,
+    LOTS,
+    MAKER_FEE,
+    OPENING,
+    RULES,
+    SPACING,
+    SPOILS,
+    TAKER_FEE,
+    Model,
+    at,
+    check_displayed,
+)
 from thunes.domain.executions import Execution, Order, OrderRequest
 from thunes.domain.matching import MatchingEngine
 from thunes.domain.orderbook import OrderBook
@@ -239,6 +252,7 @@ class Matching(RuleBasedStateMachine):
             self.check_taken(request, executions, book_before)
             return
         assert refused.code in REFUSALS
+        self.model.check_refused(account, request, refused)
         with pytest.raises(ExchangeError) as again:
             self.engine.place(account, request, self.now_ms)
         assert again.value.message == refused.message
@@ -269,8 +283,12 @@ class Matching(RuleBasedStateMachine):
 
     def show(self, event: MarketEvent) -> tuple[Execution, ...]:
         before = [order.order_id for order in self.model.open_orders()]
+        untouched = deepcopy(self.engine.book(event.symbol))
         executions = self.engine.market(event)
         self.model.hear(executions)
+        if not isinstance(event, PublicTrade):
+            untouched.apply(event)
+            check_displayed(untouched, self.engine.book(event.symbol), executions)
         assert {e.order.order_id for e in executions} <= set(before)
         assert all(e.order.symbol == event.symbol and e.kind == "TRADE" for e in executions)
         for side in Side:

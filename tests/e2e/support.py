@@ -37,7 +37,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 30.0, what: str = "a
         value = condition()
         if value:
             return value
-        threading.Event().wait(0.01)
+        threading.Event().wait(0.002)
     raise AssertionError(f"{what} did not come within {seconds:g} s")
 
 
@@ -97,7 +97,12 @@ def thunes(home: Path, *flags: str, env: dict[str, str] | None = None, preexec: 
     command += ["--metrics-port", "0", "--console-port", "0", "--log", "plain", *flags]
     with output.open("w") as file:
         process = subprocess.Popen(
-            command, stdout=file, stderr=subprocess.STDOUT, text=True, env=env or clean_environment(), preexec_fn=preexec
+            command,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=env or clean_environment(),
+            preexec_fn=preexec,
         )
     try:
         yield Thunes(home, process, output)
@@ -128,7 +133,16 @@ class Exchange:
 
 @contextmanager
 def exchange(home: Path, *flags: str) -> Iterator[Exchange]:
-    command = [sys.executable, "-m", "thunes.exchange.simulator", "--home", str(home), "--ready-json", "--parent", *flags]
+    command = [
+        sys.executable,
+        "-m",
+        "thunes.exchange.simulator",
+        "--home",
+        str(home),
+        "--ready-json",
+        "--parent",
+        *flags,
+    ]
     home.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
@@ -194,7 +208,9 @@ class Proxy:
         while b"\r\n\r\n" not in data:
             data += side.recv(65536)
         head, _, body = data.partition(b"\r\n\r\n")
-        length = next((int(h.split(b":")[1]) for h in head.lower().split(b"\r\n") if h.startswith(b"content-length")), 0)
+        length = next(
+            (int(h.split(b":")[1]) for h in head.lower().split(b"\r\n") if h.startswith(b"content-length")), 0
+        )
         while len(body) < length:
             more = side.recv(65536)
             body, data = body + more, data + more

@@ -36,11 +36,15 @@ def levels(*pairs: tuple[str, str]) -> Levels:
     return tuple((Decimal(price), Decimal(quantity)) for price, quantity in pairs)
 
 
+BIDS = levels(("29999.99", "2"), ("29999.98", "3"))
+ASKS = levels(("30000.00", "1"), ("30000.01", "4"), ("30010.00", "50"))
+
+
 def book(
     symbol: str = "BTCUSDT",
     time_ms: int = START_MS,
-    bids: Levels = levels(("29999.99", "2"), ("29999.98", "3")),
-    asks: Levels = levels(("30000.00", "1"), ("30000.01", "4"), ("30010.00", "50")),
+    bids: Levels = BIDS,
+    asks: Levels = ASKS,
     snapshot: bool = True,
 ) -> BookChanged:
     return BookChanged(symbol, time_ms, bids, asks, snapshot)
@@ -114,6 +118,14 @@ class Exchange:
         self.running.exchange.parts.clock.reach(event.time_ms)
         self.running.exchange.apply(event)
 
+    def source_ended(self) -> None:
+        """Return once the source has been played to its end."""
+
+        async def wait() -> None:
+            await asyncio.wait([self.running.playing])
+
+        asyncio.run_coroutine_threadsafe(wait(), self.loop).result(TIMEOUT_S)
+
     def query(self, **params: Any) -> str:
         """Parameters with a timestamp, signed."""
         text = urlencode({"timestamp": int(time.time() * 1000), **params})
@@ -158,6 +170,7 @@ class Exchange:
             yield Listener(connection)
         finally:
             connection.close()
+            connection.shutdown()
 
 
 @dataclass(frozen=True)

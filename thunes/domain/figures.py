@@ -45,6 +45,9 @@ class StreamFigures:
     ticks: int = 0
     conflated: int = 0
     trades: int = 0
+    first_trade_id: int = 0
+    last_trade_id: int = 0
+    """With none missing, these two are as far apart as `trades` says."""
     candles: int = 0
     reconnects: int = 0
     gaps: int = 0

@@ -8,21 +8,21 @@ doubled or moved shows.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
 from math import isfinite
-from typing import Any, Self
+from types import NoneType
+from typing import Annotated, Any, Self
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, ValidationError, field_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_serializer, model_validator
 
 from thunes.errors import JournalBroken
-from thunes.messages import Record
+from thunes.messages import Record, Side
 
 GENESIS = "0" * 64
-HASH_LENGTH = 64
 
 EVENTS = frozenset(
     [
@@ -90,47 +90,47 @@ REASONS: Mapping[str, str] = {
 }
 """Why an order was refused, and the sentence for people; in the order in which risk checks."""
 
-FILTER = "FILTER_"
+FILTER = re.compile(r"FILTER_([A-Z][A-Z_]*)")
 
 
 def sentence(reason: str) -> str:
     """A refusal's reason in words; a filter's names the exchange's filter."""
-    if reason.startswith(FILTER):
-        return f"The exchange's filter {reason.removeprefix(FILTER)} forbids it."
+    if found := FILTER.fullmatch(reason):
+        return f"The exchange's filter {found[1]} forbids it."
     return REASONS.get(reason, reason)
 
 
-class EventSide(StrEnum):
-    BUY = "BUY"
-    SELL = "SELL"
+Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Code = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9_-]{1,64}$")]
 
 
 class AuditEvent(BaseModel):
     """One line of the journal; its members in the order in which they are written."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    seq: int
+    seq: Annotated[int, Field(ge=1)]
     timestamp: datetime
     event: str
     symbol: str | None
-    side: EventSide | None
-    reason: str | None
+    side: Side | None
+    reason: Code | None
     correlation_id: str | None
     params_hash: str | None
     git_sha: str
     risk_snapshot: dict[str, Any]
     metadata: dict[str, Any]
-    prev_hash: str
-    hash: str
+    prev_hash: Hash
+    hash: Hash
 
     @model_validator(mode="after")
     def _known_words(self) -> Self:
         if self.event not in EVENTS:
             raise ValueError(f"event {self.event!r} is unknown")
-        refusal = self.event == "TRADE_REJECTED"
-        if refusal and not (self.reason in REASONS or (self.reason or "").startswith(FILTER)):
-            raise ValueError(f"reason {self.reason!r} is unknown")
+        if self.event == "TRADE_REJECTED":
+            reason = self.reason or ""
+            if reason not in REASONS and not FILTER.fullmatch(reason):
+                raise ValueError(f"reason {self.reason!r} is unknown")
         return self
 
     @field_serializer("timestamp")
@@ -140,14 +140,23 @@ class AuditEvent(BaseModel):
 
 def rfc3339(timestamp: datetime) -> str:
     """UTC with microseconds and a Z."""
-    return timestamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _utc(timestamp).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def _utc(timestamp: datetime) -> datetime:
+    return timestamp if timestamp.tzinfo is UTC else timestamp.astimezone(UTC)
 
 
 def seal(record: Record, *, seq: int, timestamp: datetime, git_sha: str, prev_hash: str) -> tuple[AuditEvent, bytes]:
-    """The event of a record and its line, ending in LF. ValueError for a record that the contract does not allow."""
-    unhashed = {
+    """The event of a record and its line, ending in LF: reading the line gives an equal event.
+
+    ValueError for a record that the contract does not allow, or that JSON cannot hold.
+    """
+    if timestamp.utcoffset() is None:
+        raise ValueError("a journal's timestamp names its time zone")
+    members = {
         "seq": seq,
-        "timestamp": rfc3339(timestamp),
+        "timestamp": _utc(timestamp),
         "event": record.event,
         "symbol": record.symbol,
         "side": record.side,
@@ -155,15 +164,28 @@ def seal(record: Record, *, seq: int, timestamp: datetime, git_sha: str, prev_ha
         "correlation_id": record.correlation_id,
         "params_hash": record.params_hash,
         "git_sha": git_sha,
-        "risk_snapshot": dict(record.risk_snapshot),
-        "metadata": dict(record.metadata),
+        "risk_snapshot": _members(record.risk_snapshot),
+        "metadata": _members(record.metadata),
         "prev_hash": prev_hash,
     }
-    body = _encode(unhashed)
+    try:
+        body = _encoder.encode({**members, "timestamp": rfc3339(timestamp)})
+    except TypeError as error:
+        raise ValueError(str(error)) from error
     digest = hashlib.sha256(body).hexdigest()
-    line = b'%b,"hash":"%b"}\n' % (body[:-1], digest.encode())
-    # Validated from the line's own bytes: what is handed on is what a reader will see.
-    return _validate(line), line
+    members["hash"] = digest
+    return AuditEvent.model_validate(members), b'%b,"hash":"%b"}\n' % (body[:-1], digest.encode())
+
+
+_encoder = msgspec.json.Encoder()
+
+_TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+_START = re.compile(
+    rb'\{"seq":\d+,"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z","event":"[A-Z_]+",'
+    rb'"symbol":(?:null|%b),"side":(?:null|%b),"reason":(?:null|%b),"correlation_id":(?:null|%b),'
+    rb'"params_hash":(?:null|%b),"git_sha":%b,"risk_snapshot":\{' % ((_TEXT,) * 6)
+)
+"""A line up to the members that are objects: compact, and in the contract's order."""
 
 
 def check_line(line: bytes, *, expected_seq: int | None, prev_hash: str | None) -> AuditEvent:
@@ -174,52 +196,89 @@ def check_line(line: bytes, *, expected_seq: int | None, prev_hash: str | None) 
     if not line.endswith(b"\n"):
         raise JournalBroken("the line has no end")
     try:
-        event = _validate(line)
-    except (ValidationError, ValueError) as error:
+        event = AuditEvent.model_validate_json(line)
+    except ValidationError as error:
         raise JournalBroken(f"it is not a journal event: {_first_words(error)}") from error
-    tail = f',"hash":"{event.hash}"}}\n'.encode()
-    if len(event.hash) != HASH_LENGTH or not line.endswith(tail):
-        raise JournalBroken("its hash is not its last member")
-    if hashlib.sha256(line[: -len(tail)] + b"}").hexdigest() != event.hash:
+    last = f',"hash":"{event.hash}"}}\n'.encode()
+    if not _START.match(line) or not line.endswith(f'}},"prev_hash":"{event.prev_hash}"'.encode() + last):
+        raise JournalBroken("its members are not in the journal's order and form")
+    if hashlib.sha256(line[: -len(last)] + b"}").hexdigest() != event.hash:
         raise JournalBroken("its hash does not fit its content: it was changed after it was written")
     if expected_seq is not None and event.seq != expected_seq:
-        raise JournalBroken(f"its seq is {event.seq} where {expected_seq} has to follow")
+        missing = ": lines are missing" if event.seq > expected_seq else ""
+        raise JournalBroken(f"its seq is {event.seq} where {expected_seq} has to follow{missing}")
     if prev_hash is not None and event.prev_hash != prev_hash:
         raise JournalBroken("its prev_hash is not the hash of the line before")
     return event
 
 
-def _validate(line: bytes) -> AuditEvent:
-    return AuditEvent.model_validate_json(line)
+def _first_words(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, found['loc']))} {found['msg']}".strip() for found in error.errors(include_url=False)[:3]
+    )[:200]
 
 
-def _encode(members: Mapping[str, Any]) -> bytes:
-    return _encoder.encode({name: _plain(value) for name, value in members.items()})
+# What a record's members may be is more than JSON has: decimals, enumerations, dates, dataclasses. Each becomes what a
+# reader of the line will find, so that nobody in this process sees another event than the disk does.
 
 
-_encoder = msgspec.json.Encoder()
+def _members(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name if type(name) is str else _name(name): value if type(value) in _AS_THEY_ARE else _plain(value)
+        for name, value in given.items()
+    }
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str):
+        raise ValueError(f"a journal's members are named by text, not by {name!r}")
+    return str.__str__(name)
 
 
 def _plain(value: Any) -> Any:
-    """A value as the journal writes it: decimals as text without an exponent.
-
-    NaN and infinity are refused: JSON would have null for them, and a figure that is none has to be noticed by whoever
-    computes it.
-    """
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            raise ValueError(f"a journal holds no {value}")
-        return format(value, "f")
+    if form := _FORMS.get(type(value)):
+        return form(value)
+    for kind, form in _FORMS.items():
+        if isinstance(value, kind):
+            return form(value)
     if isinstance(value, Mapping):
-        if not all(isinstance(name, str) for name in value):
-            raise TypeError("a journal's members are named by text")
-        return {name: _plain(member) for name, member in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(member) for member in value]
-    if isinstance(value, float) and not isfinite(value):
+        return _members(value)
+    try:
+        # Dataclasses, dates and sets; what is inside is looked at again.
+        return _plain(msgspec.to_builtins(value, builtin_types=(Decimal,)))
+    except TypeError as error:
+        raise ValueError(f"a journal holds no {type(value).__name__}") from error
+
+
+def _text(value: str) -> str:
+    """A peer's words may hold half a surrogate pair, which UTF-8 cannot: it is written as its escape."""
+    plain = value if type(value) is str else str.__str__(value)
+    return plain if plain.isascii() else plain.encode("utf-8", "backslashreplace").decode()
+
+
+def _decimal(value: Decimal) -> str:
+    """Without an exponent."""
+    if not value.is_finite():
         raise ValueError(f"a journal holds no {value}")
-    return value
+    return format(value, "f")
 
 
-def _first_words(error: Exception) -> str:
-    return str(error).replace("\n", " ")[:200]
+def _float(value: float) -> float:
+    """JSON would have null for NaN, and a figure that is none has to be noticed by whoever computes it."""
+    if not isfinite(value):
+        raise ValueError(f"a journal holds no {value}")
+    return float(value)
+
+
+_AS_THEY_ARE = frozenset({int, bool, NoneType})
+_FORMS: Mapping[type, Callable[[Any], Any]] = {
+    str: _text,
+    Decimal: _decimal,
+    dict: _members,
+    list: lambda value: [_plain(member) for member in value],
+    tuple: lambda value: [_plain(member) for member in value],
+    float: _float,
+    bool: bool,
+    int: int,
+    NoneType: lambda value: value,
+}

@@ -13,6 +13,18 @@ from thunes.messages import Candle, OrderStatus, PublicTrade, Side, Tick
 AccountBalances: TypeAlias = Mapping[str, tuple[Decimal, Decimal]]
 """(free, locked) by asset."""
 
+ALSO_CALLED = {
+    "PENDING_NEW": OrderStatus.NEW,
+    "PENDING_CANCEL": OrderStatus.NEW,
+    "EXPIRED_IN_MATCH": OrderStatus.EXPIRED,
+}
+"""The exchange's finer words for an order that waits for its list, and for one that self-trade prevention ended."""
+
+
+def order_status(word: str) -> OrderStatus:
+    """The status that the exchange's word stands for (enums.md). ValueError for one that it does not document."""
+    return ALSO_CALLED.get(word) or OrderStatus(word)
+
 
 @dataclass(frozen=True, slots=True)
 class Fill:

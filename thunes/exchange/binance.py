@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import requests
 from binance.client import Client
@@ -16,12 +17,17 @@ from binance.exceptions import BinanceAPIException, BinanceRequestException
 
 from thunes.domain.figures import ExchangeFigures
 from thunes.domain.filters import quote_amount
-from thunes.domain.market import AccountBalances, Fill, OrderAnswer
+from thunes.domain.market import AccountBalances, Fill, OrderAnswer, order_status
 from thunes.errors import ExchangeError, NetworkError
-from thunes.messages import Candle, OrderStatus, OrderType, PublicTrade, Side
+from thunes.messages import Candle, OrderType, PublicTrade, Side, TimeInForce
+
+T = TypeVar("T")
 
 FATE_UNKNOWN = frozenset({-1001, -1006, -1007, -1008})
 """Codes that say nothing of whether the request was carried out (errors.md)."""
+
+MISSHAPEN = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
+"""What reading an answer raises that is JSON and yet not what is documented."""
 
 USED_WEIGHT = "x-mbx-used-weight-1m"
 
@@ -30,7 +36,7 @@ class BinanceRest:
     """Requests to one venue as one account. Times in milliseconds, amounts in Decimal.
 
     Raises ExchangeError for a refusal, with the exchange's code and message, and NetworkError for a time-out, a lost
-    connection, a 5xx or an answer that is not JSON.
+    connection, a 5xx, a redirect or an answer that is not what the exchange documents: what the circuit breaker counts.
     """
 
     def __init__(
@@ -48,6 +54,8 @@ class BinanceRest:
         client.REQUEST_RECVWINDOW = recv_window
         # A proxy of the environment must not see, delay or answer an order.
         client.session.trust_env = False
+        # A redirect would send the order again, and the key to wherever it points.
+        client.session.max_redirects = 0
         self._client = client
         self._wall_ms = wall_ms
         self._used_weight = 0
@@ -63,48 +71,62 @@ class BinanceRest:
     def sync_clock(self) -> None:
         """Sign from now on with the exchange's time: half the round trip is taken as the way back."""
         before = self._wall_ms()
-        server_ms = int(self._call(self._client.get_server_time)["serverTime"])
+        server_ms = self._call(lambda answer: int(answer["serverTime"]), self._client.get_server_time)
         self._client.timestamp_offset = server_ms - (before + self._wall_ms()) // 2
 
     def exchange_info(self, symbols: Iterable[str]) -> dict[str, Mapping[str, Any]]:
         """The entries of these symbols as answered; ExchangeError -1121 when the venue lacks one."""
         listed = ",".join(f'"{symbol}"' for symbol in symbols)
-        info = self._call(self._client._get, "exchangeInfo", version="v3", data={"symbols": f"[{listed}]"})
-        return {entry["symbol"]: entry for entry in info["symbols"]}
+        return self._call(
+            lambda info: {entry["symbol"]: entry for entry in info["symbols"]},
+            partial(self._client._get, "exchangeInfo", version="v3", data={"symbols": f"[{listed}]"}),
+        )
 
     def klines(self, symbol: str, interval: str, *, limit: int, start_ms: int | None = None) -> tuple[Candle, ...]:
-        """Candles, oldest first, from `start_ms` or the newest `limit`; the newest of all still changes (not closed)."""
+        """Candles, oldest first, from `start_ms` or the newest `limit`.
+
+        The last one is never marked closed: it may be the one that still changes, and the answer does not tell.
+        """
         params: dict[str, Any] = {"symbol": symbol, "interval": interval, "limit": limit}
         if start_ms is not None:
             params["startTime"] = start_ms
-        rows = self._call(self._client.get_klines, **params)
-        # A full page from a start may end before the newest; then all of it is closed.
-        last_is_open = start_ms is None or len(rows) < limit
-        return tuple(_candle(symbol, interval, row, index < len(rows) - last_is_open) for index, row in enumerate(rows))
+
+        def candles(rows: Any) -> tuple[Candle, ...]:
+            last = len(rows) - 1
+            return tuple(_candle(symbol, interval, row, index < last) for index, row in enumerate(rows))
+
+        return self._call(candles, partial(self._client.get_klines, **params))
 
     def trades(self, symbol: str, *, from_id: int | None = None, limit: int = 1000) -> tuple[PublicTrade, ...]:
         """Public trades, oldest first: from an id, or the newest."""
+
+        def public_trades(rows: Any) -> tuple[PublicTrade, ...]:
+            return tuple(
+                PublicTrade(symbol, r["id"], _number(r["price"]), _number(r["qty"]), r["time"], r["isBuyerMaker"])
+                for r in rows
+            )
+
         if from_id is None:
-            rows = self._call(self._client.get_recent_trades, symbol=symbol, limit=limit)
-        else:
-            rows = self._call(self._client.get_historical_trades, symbol=symbol, limit=limit, fromId=from_id)
-        return tuple(
-            PublicTrade(symbol, r["id"], Decimal(r["price"]), Decimal(r["qty"]), r["time"], r["isBuyerMaker"])
-            for r in rows
-        )
+            return self._call(public_trades, partial(self._client.get_recent_trades, symbol=symbol, limit=limit))
+        older = partial(self._client.get_historical_trades, symbol=symbol, limit=limit, fromId=from_id)
+        return self._call(public_trades, older)
 
     def account(self) -> AccountBalances:
         """(free, locked) of every asset."""
-        answer = self._call(self._client.get_account)
-        return {b["asset"]: (Decimal(b["free"]), Decimal(b["locked"])) for b in answer["balances"]}
+        return self._call(
+            lambda answer: {b["asset"]: (_number(b["free"]), _number(b["locked"])) for b in answer["balances"]},
+            self._client.get_account,
+        )
 
     def open_orders(self, symbol: str | None = None) -> tuple[OrderAnswer, ...]:
         params = {"symbol": symbol} if symbol is not None else {}
-        return tuple(_order(row) for row in self._call(self._client.get_open_orders, **params))
+        return self._call(
+            lambda rows: tuple(_order(row) for row in rows), partial(self._client.get_open_orders, **params)
+        )
 
     def order(self, symbol: str, client_order_id: str) -> OrderAnswer:
         """What the exchange knows of an order, without its fills; ExchangeError -2013 when it knows none."""
-        return _order(self._call(self._client.get_order, symbol=symbol, origClientOrderId=client_order_id))
+        return self._call(_order, partial(self._client.get_order, symbol=symbol, origClientOrderId=client_order_id))
 
     def my_trades(
         self, symbol: str, *, order_id: int | None = None, from_id: int | None = None
@@ -115,7 +137,10 @@ class BinanceRest:
             params["orderId"] = order_id
         if from_id is not None:
             params["fromId"] = from_id
-        return tuple((row["orderId"], _trade(row)) for row in self._call(self._client.get_my_trades, **params))
+        return self._call(
+            lambda rows: tuple((row["orderId"], _trade(row)) for row in rows),
+            partial(self._client.get_my_trades, **params),
+        )
 
     def place(
         self,
@@ -126,8 +151,9 @@ class BinanceRest:
         quantity: Decimal,
         price: Decimal | None = None,
         client_order_id: str,
+        time_in_force: TimeInForce = TimeInForce.GTC,
     ) -> OrderAnswer:
-        """Send one order, once, and return the full answer with its fills."""
+        """Send one order, once, and return the full answer with its fills. `time_in_force` is a LIMIT order's alone."""
         params: dict[str, Any] = {
             "symbol": symbol,
             "side": str(side),
@@ -139,34 +165,41 @@ class BinanceRest:
         if price is not None:
             params["price"] = plain(price)
             if order_type is OrderType.LIMIT:
-                params["timeInForce"] = "GTC"
-        return _order(self._call(self._client.create_order, **params))
+                params["timeInForce"] = str(time_in_force)
+        return self._call(_order, partial(self._client.create_order, **params))
 
     def cancel(self, symbol: str, client_order_id: str) -> OrderAnswer:
-        row = self._call(self._client.cancel_order, symbol=symbol, origClientOrderId=client_order_id)
+        """Cancel an order; the answer is the order's own, as it ended. ExchangeError -2011 when it is not open."""
         # The answer names the order's id apart from the cancel's own.
-        return _order({**row, "clientOrderId": row["origClientOrderId"]})
+        return self._call(
+            lambda row: _order({**row, "clientOrderId": row["origClientOrderId"]}),
+            partial(self._client.cancel_order, symbol=symbol, origClientOrderId=client_order_id),
+        )
 
     def cancel_all(self, symbol: str) -> None:
         """Cancel what is open of a symbol; nothing open is no error."""
         try:
-            self._call(self._client._delete, "openOrders", True, version="v3", data={"symbol": symbol})
+            self._call(lambda answer: answer, partial(self._client.cancel_all_open_orders, symbol=symbol))
         except ExchangeError as error:
             if error.code != -2011:
                 raise
 
-    def _call(self, method: Callable[..., Any], *args: Any, **params: Any) -> Any:
+    def _call(self, shape: Callable[[Any], T], request: Callable[[], Any]) -> T:
+        """The answer to one request, in the shape wanted.
+
+        An answer that cannot be brought into it says nothing of whether the request was carried out, as silence does.
+        """
         try:
-            answer = method(*args, **params)
+            answer = request()
+            self._note_headers(self._client.response)
+            return shape(answer)
         except BinanceAPIException as error:
             self._note_headers(error.response)
             raise _as_ours(error) from error
-        except (BinanceRequestException, requests.RequestException) as error:
+        except (BinanceRequestException, requests.RequestException, *MISSHAPEN) as error:
             raise NetworkError(
                 f"The exchange did not answer as it should ({type(error).__name__}); ask again."
             ) from error
-        self._note_headers(self._client.response)
-        return answer
 
     def _note_headers(self, response: Any) -> None:
         used = getattr(response, "headers", {}).get(USED_WEIGHT, "")
@@ -180,6 +213,14 @@ def plain(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def _number(text: str) -> Decimal:
+    """An amount of an answer. ValueError for NaN and infinity, which Decimal reads too."""
+    value = Decimal(text)
+    if not value.is_finite():
+        raise ValueError(f"{text!r} is no amount")
+    return value
+
+
 def _as_ours(error: BinanceAPIException) -> ExchangeError | NetworkError:
     code, status = error.code or 0, error.status_code
     if status >= 500 or code in FATE_UNKNOWN or not code:
@@ -189,7 +230,7 @@ def _as_ours(error: BinanceAPIException) -> ExchangeError | NetworkError:
 
 
 def _candle(symbol: str, interval: str, row: Sequence[Any], closed: bool) -> Candle:
-    open_price, high, low, close, volume = (Decimal(value) for value in row[1:6])
+    open_price, high, low, close, volume = (_number(value) for value in row[1:6])
     return Candle(
         symbol,
         interval,
@@ -200,10 +241,10 @@ def _candle(symbol: str, interval: str, row: Sequence[Any], closed: bool) -> Can
         low,
         close,
         volume,
-        Decimal(row[7]),
+        _number(row[7]),
         row[8],
-        Decimal(row[9]),
-        Decimal(row[10]),
+        _number(row[9]),
+        _number(row[10]),
         closed,
     )
 
@@ -213,13 +254,13 @@ def _order(row: Mapping[str, Any]) -> OrderAnswer:
         symbol=row["symbol"],
         client_order_id=row["clientOrderId"],
         order_id=row["orderId"],
-        status=OrderStatus(row["status"]),
+        status=order_status(row["status"]),
         side=Side(row["side"]),
         order_type=row["type"],
-        quantity=Decimal(row["origQty"]),
-        price=Decimal(row["price"]),
-        executed=Decimal(row["executedQty"]),
-        cumulative_quote=Decimal(row["cummulativeQuoteQty"]),
+        quantity=_number(row["origQty"]),
+        price=_number(row["price"]),
+        executed=_number(row["executedQty"]),
+        cumulative_quote=_number(row["cummulativeQuoteQty"]),
         time_ms=row.get("transactTime") or row.get("updateTime") or row.get("time") or 0,
         fills=tuple(_fill(fill, row) for fill in row.get("fills", ())),
     )
@@ -227,13 +268,13 @@ def _order(row: Mapping[str, Any]) -> OrderAnswer:
 
 def _fill(fill: Mapping[str, Any], order: Mapping[str, Any]) -> Fill:
     """A fill of a FULL answer: a taker's, at the order's own time."""
-    price, quantity = Decimal(fill["price"]), Decimal(fill["qty"])
+    price, quantity = _number(fill["price"]), _number(fill["qty"])
     return Fill(
         trade_id=fill["tradeId"],
         price=price,
         quantity=quantity,
         quote_quantity=quote_amount(price, quantity),
-        commission=Decimal(fill["commission"]),
+        commission=_number(fill["commission"]),
         commission_asset=fill["commissionAsset"],
         time_ms=order["transactTime"],
         is_maker=False,
@@ -243,10 +284,10 @@ def _fill(fill: Mapping[str, Any], order: Mapping[str, Any]) -> Fill:
 def _trade(row: Mapping[str, Any]) -> Fill:
     return Fill(
         trade_id=row["id"],
-        price=Decimal(row["price"]),
-        quantity=Decimal(row["qty"]),
-        quote_quantity=Decimal(row["quoteQty"]),
-        commission=Decimal(row["commission"]),
+        price=_number(row["price"]),
+        quantity=_number(row["qty"]),
+        quote_quantity=_number(row["quoteQty"]),
+        commission=_number(row["commission"]),
         commission_asset=row["commissionAsset"],
         time_ms=row["time"],
         is_maker=row["isMaker"],

@@ -1,7 +1,7 @@
 """The exchange's frames, decoded once, at the edge, into our types.
 
 The member names are the exchange's one-letter ones (web-socket-streams.md, user-data-stream.md). What cannot be traded
-on raises MarketDataError, whose `kind` says why in one of the words of `KINDS`.
+on raises MarketDataError, whose `kind` says why in one of the words of `refusals.KINDS`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from typing import Any, TypeAlias
 import msgspec
 
 from thunes.domain.market import AccountPosition, ExecutionReport, Fill
-from thunes.errors import MarketDataError
-from thunes.messages import Candle, OrderStatus, PublicTrade, Side, Tick
-
-KINDS = ("NOT_JSON", "MISSING_FIELD", "WRONG_TYPE", "BAD_PRICE", "BAD_QUANTITY", "CROSSED_BOOK", "BAD_CANDLE")
-
-MICROSECONDS = 100_000_000_000_000
-"""A time at or above this is in microseconds: as milliseconds it would be past the year 5138."""
+from thunes.exchange.refusals import (
+    UNREADABLE,
+    check_price,
+    check_quantity,
+    known_status,
+    milliseconds,
+    refusal,
+    refuse,
+)
+from thunes.messages import Candle, PublicTrade, Side, Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +127,8 @@ def decode_market(frame: bytes | str, *, received_ns: int, market_ms: int) -> Ma
         if kind.startswith("kline_"):
             return _as_candle(_candle.decode(body))
         return _raw_market(body, received_ns, market_ms)
-    except msgspec.ValidationError as error:
-        raise _refusal("MISSING_FIELD" if "missing required field" in str(error) else "WRONG_TYPE", error) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _refusal("NOT_JSON", error) from error
+    except UNREADABLE as error:
+        refuse(error)
 
 
 def _raw_market(body: Any, received_ns: int, market_ms: int) -> MarketFrame:
@@ -138,7 +139,7 @@ def _raw_market(body: Any, received_ns: int, market_ms: int) -> MarketFrame:
     if event.e == "kline":
         return _as_candle(_candle.decode(body))
     if event.e == "serverShutdown":
-        return ServerShutdown(_ms(event.E))
+        return ServerShutdown(milliseconds(event.E))
     if event.e:
         return None
     members = _combined.decode(body)
@@ -149,47 +150,31 @@ def _raw_market(body: Any, received_ns: int, market_ms: int) -> MarketFrame:
 
 def _as_tick(t: _Ticker, received_ns: int, market_ms: int) -> Tick:
     for price in (t.b, t.a):
-        _check_price(price)
+        check_price(price)
     for quantity in (t.B, t.A):
-        _check_quantity(quantity)
+        check_quantity(quantity)
     if t.b >= t.a:
-        raise _refusal("CROSSED_BOOK", f"bid {t.b} is not below ask {t.a}")
+        raise refusal("CROSSED_BOOK", f"bid {t.b} is not below ask {t.a}")
     return Tick(t.s, t.b, t.B, t.a, t.A, t.u, market_ms, received_ns)
 
 
 def _as_trade(t: _Trade) -> PublicTrade:
-    _check_price(t.p)
-    _check_quantity(t.q)
-    return PublicTrade(t.s, t.t, t.p, t.q, _ms(t.T), t.m)
+    check_price(t.p)
+    check_quantity(t.q)
+    return PublicTrade(t.s, t.t, t.p, t.q, milliseconds(t.T), t.m)
 
 
 def _as_candle(c: _Candle) -> Candle:
     k = c.k
     for price in (k.o, k.h, k.l, k.c):
-        _check_price(price)
+        check_price(price)
     for quantity in (k.v, k.q, k.V, k.Q):
-        _check_quantity(quantity)
+        check_quantity(quantity)
     if not (k.l <= min(k.o, k.c) and max(k.o, k.c) <= k.h):
-        raise _refusal("BAD_CANDLE", f"low {k.l} and high {k.h} do not hold open {k.o} and close {k.c}")
-    return Candle(c.s, k.i, _ms(k.t), _ms(k.T), k.o, k.h, k.l, k.c, k.v, k.q, k.n, k.V, k.Q, closed=k.x)
-
-
-def _check_price(price: Decimal) -> None:
-    if not price.is_finite() or price <= 0:
-        raise _refusal("BAD_PRICE", f"a price of {price}")
-
-
-def _check_quantity(quantity: Decimal) -> None:
-    if not quantity.is_finite() or quantity < 0:
-        raise _refusal("BAD_QUANTITY", f"a quantity of {quantity}")
-
-
-def _ms(time: int) -> int:
-    return time // 1000 if time >= MICROSECONDS else time
-
-
-def _refusal(kind: str, why: object) -> MarketDataError:
-    return MarketDataError(kind, f"The frame cannot be used ({kind}): {why}.")
+        raise refusal("BAD_CANDLE", f"low {k.l} and high {k.h} do not hold open {k.o} and close {k.c}")
+    return Candle(
+        c.s, k.i, milliseconds(k.t), milliseconds(k.T), k.o, k.h, k.l, k.c, k.v, k.q, k.n, k.V, k.Q, closed=k.x
+    )
 
 
 # The account's stream.
@@ -202,7 +187,7 @@ class _Report(msgspec.Struct):
     S: Side
     o: str
     x: str
-    X: OrderStatus
+    X: str
     i: int
     q: Decimal
     p: Decimal
@@ -256,10 +241,8 @@ def decode_account(frame: bytes | str) -> AccountFrame:
             error = outer.error or _ApiError()
             return Response(outer.id, outer.status, error.code, error.msg)
         return _account_event(outer.event or frame)
-    except msgspec.ValidationError as error:
-        raise _refusal("MISSING_FIELD" if "missing required field" in str(error) else "WRONG_TYPE", error) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _refusal("NOT_JSON", error) from error
+    except UNREADABLE as error:
+        refuse(error)
 
 
 def _account_event(body: Any) -> AccountFrame:
@@ -269,22 +252,31 @@ def _account_event(body: Any) -> AccountFrame:
             return _as_report(_report.decode(body))
         case "outboundAccountPosition":
             position = _position.decode(body)
-            return AccountPosition({b.a: (b.f, b.l) for b in position.B}, _ms(position.u))
+            for asset in position.B:
+                check_quantity(asset.f)
+                check_quantity(asset.l)
+            return AccountPosition({b.a: (b.f, b.l) for b in position.B}, milliseconds(position.u))
         case "eventStreamTerminated":
             return StreamTerminated()
         case "serverShutdown":
-            return ServerShutdown(_ms(event.E))
+            return ServerShutdown(milliseconds(event.E))
     return None
 
 
 def _as_report(r: _Report) -> ExecutionReport:
+    for amount in (r.q, r.p, r.z, r.Z, r.l, r.L):
+        check_quantity(amount)
     fill = None
     if r.x == "TRADE":
-        _check_price(r.L)
-        _check_quantity(r.l)
+        check_price(r.L)
+        # A maker may be paid instead of charged, so a commission may be below zero.
+        check_quantity(r.n.copy_abs())
+        check_quantity(r.Y)
         quote = r.Y or r.L * r.l
-        fill = Fill(r.t, r.L, r.l, quote, r.n, r.N or "", _ms(r.T), r.m)
+        fill = Fill(r.t, r.L, r.l, quote, r.n, r.N or "", milliseconds(r.T), r.m)
     # A cancel's own id is in `c`, and the order's in `C`.
     own = r.C if r.x == "CANCELED" and r.C else r.c
     reject = "" if r.r == "NONE" else r.r
-    return ExecutionReport(r.s, own, r.i, r.x, r.X, r.S, r.o, r.q, r.p, r.z, r.Z, _ms(r.T), fill, reject, r.eR)
+    return ExecutionReport(
+        r.s, own, r.i, r.x, known_status(r.X), r.S, r.o, r.q, r.p, r.z, r.Z, milliseconds(r.T), fill, reject, r.eR
+    )

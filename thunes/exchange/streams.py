@@ -21,6 +21,10 @@ Spawn = Callable[[str, Callable[[], None]], None]
 OnFrame = Callable[[bytes, int], None]
 
 SUBSCRIBE_ID = "subscribe"
+BY_US = "closed by us"
+
+WITHOUT_PROXY: dict[str, Any] = {"http_proxy_host": "unused", "http_no_proxy": ["*"]}
+"""Never through a proxy of the environment. The library heeds the second only beside the first."""
 
 
 class MarketSocket:
@@ -60,34 +64,33 @@ class MarketSocket:
             self._socket.abort()  # type: ignore[no-untyped-call]
 
     def _run(self) -> None:
-        why = "closed by us"
+        why = "its reader failed"
         try:
-            self._socket = socket = websocket.create_connection(
-                self._url, timeout=self._timeout, http_no_proxy=["*"], enable_multithread=True
-            )
-            self._prepare(socket)
-            socket.settimeout(None)
-            if not self._closing:
-                self._on_open()
-            while not self._closing:
-                self._read(socket)
+            why = self._connect_and_read()
         except (OSError, websocket.WebSocketException, MarketDataError) as error:
-            why = why if self._closing else str(error) or type(error).__name__
+            why = _reason(error)
         finally:
             if self._socket is not None:
                 self._socket.shutdown()  # type: ignore[no-untyped-call]
-            self._on_close(why)
+            self._on_close(BY_US if self._closing else why)
+
+    def _connect_and_read(self) -> str:
+        """Read until `close`, and say who ended it; raises what the connection ends with."""
+        # The frames' UTF-8 is left to the JSON decoder: the library checks it byte by byte in Python, which costs more
+        # than all that is done with a frame afterwards.
+        self._socket = socket = websocket.create_connection(
+            self._url, timeout=self._timeout, enable_multithread=True, skip_utf8_validation=True, **WITHOUT_PROXY
+        )
+        if not self._closing:
+            self._prepare(socket)
+            socket.settimeout(None)
+            self._on_open()
+        while not self._closing:
+            self._on_frame(_next_frame(socket), self._monotonic_ns())
+        return BY_US
 
     def _prepare(self, socket: websocket.WebSocket) -> None:
         """What has to be said before the socket may be relied on."""
-
-    def _read(self, socket: websocket.WebSocket) -> None:
-        """One frame. `recv_data` answers pings by itself; a close frame ends the connection."""
-        opcode, data = socket.recv_data()
-        if opcode == websocket.ABNF.OPCODE_CLOSE:
-            code = int.from_bytes(data[:2], "big") if len(data) >= 2 else 1005
-            raise websocket.WebSocketConnectionClosedException(f"closed by the exchange with code {code}")
-        self._on_frame(data, self._monotonic_ns())
 
 
 class AccountSocket(MarketSocket):
@@ -105,7 +108,7 @@ class AccountSocket(MarketSocket):
     def _prepare(self, socket: websocket.WebSocket) -> None:
         socket.send(self._subscription())
         while True:
-            response = decode_account(socket.recv())
+            response = decode_account(_next_frame(socket))
             if isinstance(response, Response) and response.id == SUBSCRIBE_ID:
                 if response.status != 200:
                     raise websocket.WebSocketException(f"code={response.code} {response.message}")
@@ -117,3 +120,19 @@ class AccountSocket(MarketSocket):
         params["signature"] = hmac.new(self._api_secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
         request = {"id": SUBSCRIBE_ID, "method": "userDataStream.subscribe.signature", "params": params}
         return msgspec.json.encode(request).decode()
+
+
+def _next_frame(socket: websocket.WebSocket) -> bytes:
+    """The payload of the next message. `recv_data` answers pings by itself; a close frame ends the connection."""
+    opcode, data = socket.recv_data()
+    if opcode == websocket.ABNF.OPCODE_CLOSE:
+        code = int.from_bytes(data[:2], "big") if len(data) >= 2 else 1005
+        raise websocket.WebSocketConnectionClosedException(f"closed by the exchange with code {code}")
+    return bytes(data)
+
+
+def _reason(error: Exception) -> str:
+    """What ended a connection, in a few words: the library puts a refused handshake's whole answer into its text."""
+    if isinstance(error, websocket.WebSocketBadStatusException):
+        return f"the exchange refused the connection with HTTP {error.status_code}"
+    return str(error) or type(error).__name__

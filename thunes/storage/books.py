@@ -6,7 +6,8 @@ there applies every event exactly once. Amounts are text: a database's own numbe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,7 @@ from playhouse.db_url import connect
 
 from thunes.domain.books import FILLS, Books, OpenOrder, Position, PositionChange, has_ended
 from thunes.domain.journal import AuditEvent
+from thunes.errors import BooksUnusable
 
 
 class Row(peewee.Model):
@@ -107,10 +109,11 @@ class BooksStore:
         pragmas = {"journal_mode": "wal", "synchronous": "normal", "busy_timeout": 5000}
         self._database = connect(url, **({"pragmas": pragmas} if url.startswith("sqlite") else {}))
         self._saved: dict[tuple[str, str], str] = {}
-        self._database.connect(reuse_if_open=True)
         # Models are shared by all threads and stores, so none is bound to a database: each query is told its own.
-        for model in MODELS:
-            peewee.SchemaManager(model, self._database).create_all(safe=True)
+        with self._usable():
+            self._database.connect(reuse_if_open=True)
+            for model in MODELS:
+                peewee.SchemaManager(model, self._database).create_all(safe=True)
 
     @classmethod
     def at(cls, path: Path) -> BooksStore:
@@ -119,7 +122,8 @@ class BooksStore:
 
     def load(self) -> Books:
         """The books as of the last seq that was applied."""
-        rows: list[tuple[str, str, str]] = list(Row.select().tuples().bind(self._database))  # type: ignore[arg-type]
+        with self._usable():
+            rows: list[tuple[str, str, str]] = list(Row.select().tuples().bind(self._database))  # type: ignore[arg-type]
         self._saved = {(part, key): value for part, key, value in rows}
         books = Books()
         kinds = dict(KEYED)
@@ -134,7 +138,7 @@ class BooksStore:
     def save(self, books: Books, events: Sequence[AuditEvent]) -> None:
         """Store what `events` made of the books, with their last seq, in one transaction."""
         now = dict(_rows(books))
-        with self._database.atomic():
+        with self._usable(), self._database.atomic():
             changed = [
                 (part, key, value) for (part, key), value in now.items() if self._saved.get((part, key)) != value
             ]
@@ -150,6 +154,15 @@ class BooksStore:
 
     def close(self) -> None:
         self._database.close()
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except peewee.DatabaseError as error:
+            raise BooksUnusable(
+                f"The books' database cannot be used ({error}); free the disk and start again."
+            ) from error
 
 
 _SCALAR_TYPES: dict[str, Any] = {

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from thunes.errors import HomeInUse, OperatorError
+from thunes.storage.durable import sync_directory, write_whole
 
 HOME_ID_LENGTH = 8
+OWNER_ALONE = 0o600
 
 
 class Home:
@@ -46,17 +48,22 @@ class Home:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the home for this process; HomeInUse names the one that holds it. A killed process leaves no lock."""
-        fd = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fd = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, OWNER_ALONE)
+        except OSError as error:
+            raise OperatorError(
+                f"The home {self.path} cannot be locked ({error.strerror}); choose another --home."
+            ) from error
         try:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                holder = os.read(fd, 32).decode(errors="replace").strip() or "unknown"
+            except BlockingIOError as error:
+                holder = os.read(fd, 32).decode(errors="replace").partition("\n")[0] or "unknown"
                 raise HomeInUse(
                     f"The home {self.path} is used by process {holder}; stop it or choose another --home."
                 ) from error
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            # The number first, then the rest of an older, longer one: a second process never finds nothing.
+            os.ftruncate(fd, os.pwrite(fd, f"{os.getpid()}\n".encode(), 0))
             yield
         finally:
             os.close(fd)
@@ -106,8 +113,10 @@ class Home:
         _write(self.kill_file, json.dumps({"reason": reason, "source": source, "since": since}))
 
     def clear_kill(self) -> None:
+        """Take the marker off the disk; OSError when that fails, and then it holds."""
         with suppress(FileNotFoundError):
             self.kill_file.unlink()
+            sync_directory(self.data)
 
     # --- the running system ---
 
@@ -133,27 +142,16 @@ class Home:
         if token is None:
             token = new_id() + new_id()
             _write(self.token_file, token + "\n")
+        # Also one that was copied here: what others can read is no secret.
+        self.token_file.chmod(OWNER_ALONE)
         return token
 
     def read_token(self) -> str | None:
         try:
             return self.token_file.read_text().strip() or None
-        except OSError:
+        except (OSError, ValueError):
             return None
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file whole: a reader, and a crash, see the old one or the new one."""
-    partial = path.with_name(path.name + ".new")
-    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(fd, text.encode())
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.replace(partial, path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    write_whole(path, text.encode(), OWNER_ALONE)

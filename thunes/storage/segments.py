@@ -1,12 +1,18 @@
-"""The journal's segments: which files there are, in which order, and reading and checking their lines."""
+"""The journal's segments: which files there are, in which order, and reading and checking their lines.
+
+Every reader here works beside a process that writes: a line without its end is left for the next reading, and a
+segment that is closed and renamed meanwhile is neither lost nor read twice.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from thunes.domain.journal import GENESIS, AuditEvent, check_line
 from thunes.errors import JournalBroken
@@ -14,7 +20,8 @@ from thunes.errors import JournalBroken
 SEQ = re.compile(rb'\{"seq":(\d+),')
 NEAR_BYTES = 1 << 16
 CURRENT = "audit_trail.jsonl"
-CLOSED = re.compile(r"audit_trail\.(\d{4}-\d{2}-\d{2})\.jsonl(?:\.(\d+))?$")
+CLOSED = re.compile(r"audit_trail\.(\d{4}-\d{2}-\d{2})\.jsonl(?:\.(\d+))?")
+PROGRESS_LINES = 1000
 
 Progress = Callable[[int, int], None]
 
@@ -29,29 +36,69 @@ class Verification:
     torn_tail: bool
 
 
+# --- which files ---
+
+
 def segments(logs: Path) -> list[Path]:
     """Every segment, oldest first; the one being written is last.
 
     A closed one is `audit_trail.DATE.jsonl`, and `.1`, `.2` behind it for further ones of that date.
     """
-    closed = []
-    for path in logs.glob("audit_trail.*"):
-        match = CLOSED.match(path.name)
-        if match:
-            closed.append((match[1], int(match[2] or 0), path))
-    ordered = [path for *_, path in sorted(closed)]
     current = logs / CURRENT
-    return [*ordered, current] if current.exists() else ordered
+    return [*closed_segments(logs), *([current] if current.exists() else [])]
+
+
+def closed_segments(logs: Path) -> list[Path]:
+    return [path for _, _, path in sorted(_closed(logs))]
 
 
 def closed_name(logs: Path, date: str) -> Path:
-    """The name that a segment closed on `date` (YYYY-MM-DD) gets: the first that is free."""
-    base = logs / f"audit_trail.{date}.jsonl"
-    number, path = 0, base
-    while path.exists():
-        number += 1
-        path = base.with_name(f"{base.name}.{number}")
-    return path
+    """The name that a segment closed on `date` (YYYY-MM-DD) gets: one above the highest number of that date."""
+    taken = [number for day, number, _ in _closed(logs) if day == date]
+    number = f".{max(taken) + 1}" if taken else ""
+    return logs / f"audit_trail.{date}.jsonl{number}"
+
+
+def _closed(logs: Path) -> Iterator[tuple[str, int, Path]]:
+    for path in logs.glob("audit_trail.*"):
+        if match := CLOSED.fullmatch(path.name):
+            yield match[1], int(match[2] or 0), path
+
+
+def opened(logs: Path, after: int = 0) -> Iterator[tuple[Path, BufferedReader]]:
+    """Each segment that may hold a seq above `after`, open for reading, oldest first.
+
+    The current one is handed out only if nothing was closed since the last look: else what was current when the older
+    ones were listed would be left out, or its successor taken for it.
+    """
+    passed = _below(closed_segments(logs), after)
+    while True:
+        fresh = [path for path in closed_segments(logs) if path not in passed]
+        for path in fresh:
+            passed.add(path)
+            with path.open("rb") as file:
+                yield path, file
+        if fresh:
+            continue
+        try:
+            file = (logs / CURRENT).open("rb")
+        except FileNotFoundError:
+            if set(closed_segments(logs)) <= passed:
+                return  # the writer has closed a segment and not made the next one yet
+            continue
+        with file:
+            if set(closed_segments(logs)) <= passed:
+                yield logs / CURRENT, file
+                return
+
+
+def _below(closed: list[Path], after: int) -> set[Path]:
+    """Those of the closed segments that a later one shows to hold nothing above `after`."""
+    for index in range(len(closed) - 1, 0, -1):
+        first = SEQ.match(first_line(closed[index]))
+        if first is not None and int(first[1]) <= after + 1:
+            return set(closed[:index])
+    return set()
 
 
 def first_line(path: Path) -> bytes:
@@ -65,7 +112,7 @@ def last_complete_line(path: Path) -> bytes:
         size = file.seek(0, 2)
         block, read = b"", 0
         while read < size:
-            step = min(1 << 16, size - read)
+            step = min(NEAR_BYTES, size - read)
             read += step
             file.seek(size - read)
             block = file.read(step) + block
@@ -76,28 +123,59 @@ def last_complete_line(path: Path) -> bytes:
     return b""
 
 
-def checked_lines(
-    path: Path, seq: int | None, prev_hash: str | None, *, torn_is_fine: bool = False
-) -> Iterator[tuple[AuditEvent, int]]:
-    """(event, bytes up to its end) of each line, checked against `seq` (of the line before) and `prev_hash`.
+# --- checking ---
 
-    A last line without its end is left out with `torn_is_fine`. Raises JournalBroken naming file and line.
-    """
-    end = 0
-    with path.open("rb") as file:
+
+class Walk:
+    """Checks line after line, each against the one before, from segment to segment."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.head = GENESIS
+        self.timestamp: datetime | None = None
+        self.path = Path(CURRENT)
+        self.line = 0
+        """Number of the last whole line of the segment."""
+        self.end = 0
+        """Bytes up to and with that line's end."""
+        self.torn = False
+        """Whether something follows it that a crash may have left: no whole line, or NUL bytes."""
+
+    def go_on_from(self, event: AuditEvent) -> None:
+        """The next line has to follow this event."""
+        self.seq, self.head, self.timestamp = event.seq, event.hash, event.timestamp
+
+    def through(self, path: Path, file: BufferedReader) -> Iterator[AuditEvent]:
+        """The events of a segment. Raises JournalBroken naming file and line; `torn` is for the caller to judge."""
         for number, line in enumerate(file, 1):
-            torn = not line.endswith(b"\n")
-            if torn and torn_is_fine:
+            if self.torn:
+                raise self._broken("the line has no end, and a segment follows")
+            if number == 1:
+                self.path, self.line, self.end = path, 0, 0
+            if is_torn(line, file):
+                self.torn = True
                 return
             try:
-                event = check_line(line, expected_seq=None if seq is None else seq + 1, prev_hash=prev_hash)
+                event = check_line(line, expected_seq=self.seq + 1, prev_hash=self.head)
             except JournalBroken as error:
-                raise JournalBroken(
-                    f"{path}, line {number}: {error}. Restore the file from a copy, or move the home away."
-                ) from error
-            seq, prev_hash = event.seq, event.hash
-            end += len(line)
-            yield event, end
+                raise self._broken(str(error)) from error
+            self.go_on_from(event)
+            self.line, self.end = number, self.end + len(line)
+            yield event
+
+    def _broken(self, what: str) -> JournalBroken:
+        return JournalBroken(
+            f"{self.path}, line {self.line + 1}: {what}. Restore the file from a copy, or move the home away."
+        )
+
+
+def is_torn(line: bytes, file: BufferedReader) -> bool:
+    """Whether a crash in the middle of a write may have left this: it is the last line, without end or with holes.
+
+    A file system may have made room for a write and lost what was to go there; such room reads as NUL bytes, which no
+    line of JSON has.
+    """
+    return not line.endswith(b"\n") or (b"\0" in line and not file.peek(1))
 
 
 def verify(logs: Path, progress: Progress | None = None) -> Verification:
@@ -105,19 +183,27 @@ def verify(logs: Path, progress: Progress | None = None) -> Verification:
 
     `progress` is called with the bytes done and the bytes there are.
     """
-    paths = segments(logs)
-    total, done = sum(path.stat().st_size for path in paths), 0
-    seq, head, torn = 0, GENESIS, False
-    for path in paths:
-        end = 0
-        newest = path == paths[-1]
-        for event, end in checked_lines(path, seq, head, torn_is_fine=newest):
-            seq, head = event.seq, event.hash
-            if progress is not None and event.seq % 1000 == 0:
-                progress(done + end, total)
-        done += path.stat().st_size
-        torn = newest and end < path.stat().st_size
-    return Verification(seq, head, len(paths), torn)
+    total, done, count = size(logs), 0, 0
+    walk = Walk()
+    for path, file in opened(logs):
+        count += 1
+        for event in walk.through(path, file):
+            if progress is not None and event.seq % PROGRESS_LINES == 0:
+                progress(done + walk.end, total)
+        done += file.tell()
+    return Verification(walk.seq, walk.head, count, walk.torn)
+
+
+def size(logs: Path) -> int:
+    """Bytes in all segments together."""
+    total = 0
+    for path in segments(logs):
+        with suppress(FileNotFoundError):  # renamed since it was listed; a figure for a progress bar may miss it
+            total += path.stat().st_size
+    return total
+
+
+# --- reading ---
 
 
 def read_events(logs: Path, after: int = 0) -> Iterator[AuditEvent]:
@@ -125,42 +211,39 @@ def read_events(logs: Path, after: int = 0) -> Iterator[AuditEvent]:
 
     A line that is being written is left for the next reading. Raises JournalBroken when lines are missing.
     """
-    paths = segments(logs)
-    for index, path in enumerate(paths):
-        following = paths[index + 1] if index + 1 < len(paths) else None
-        if following is not None and _starts_by(following, after + 1):
-            continue
-        try:
-            events = _events_from(path, after)
-            for event in events:
-                if event.seq != after + 1:
-                    if segments(logs) != paths:
-                        # The file was closed and renamed since it was listed, and this is its successor.
-                        yield from read_events(logs, after)
-                        return
-                    raise JournalBroken(f"{path}: seq {event.seq} follows {after}; lines are missing.")
-                after = event.seq
-                yield event
-        except FileNotFoundError:
-            yield from read_events(logs, after)
-            return
+    return (event for event, _ in read_lines(logs, after))
 
 
-def _events_from(path: Path, after: int) -> Iterator[AuditEvent]:
-    """The events of one segment with a seq above `after`."""
-    with path.open("rb") as file:
+def read_lines(logs: Path, after: int = 0) -> Iterator[tuple[AuditEvent, bytes]]:
+    """As `read_events`, each event with its line as it stands in the file."""
+    after = max(after, 0)
+    last: AuditEvent | None = None
+    for path, file in opened(logs, after):
         file.seek(_offset_after(file, after))
-        head: str | None = None
         for line in file:
-            if not line.endswith(b"\n"):
-                return
-            event = check_line(line, expected_seq=None, prev_hash=head)
-            head = event.hash
+            if is_torn(line, file):
+                break
+            event = _following(line, last, path)
+            if last is None and event.seq > after + 1:
+                raise JournalBroken(
+                    f"{path} begins with seq {event.seq}, and {after + 1} is missing; restore it from a copy."
+                )
+            last = event
             if event.seq > after:
-                yield event
+                yield event, line
 
 
-def _offset_after(file: BinaryIO, after: int) -> int:
+def _following(line: bytes, last: AuditEvent | None, path: Path) -> AuditEvent:
+    try:
+        if last is None:
+            return check_line(line, expected_seq=None, prev_hash=None)
+        return check_line(line, expected_seq=last.seq + 1, prev_hash=last.hash)
+    except JournalBroken as error:
+        place = "at its first line read" if last is None else f"after seq {last.seq}"
+        raise JournalBroken(f"{path}, {place}: {error}. `thunes audit verify` names the line.") from error
+
+
+def _offset_after(file: BufferedReader, after: int) -> int:
     """Where a line starts that is at most a few lines before the first one with a seq above `after`.
 
     Lines have growing seqs, so halving finds it without reading what lies before.
@@ -177,12 +260,3 @@ def _offset_after(file: BinaryIO, after: int) -> int:
         else:
             low = start
     return low
-
-
-def _starts_by(path: Path, seq: int) -> bool:
-    """Whether the segment's first line is at or before `seq`, so that older segments hold nothing above it."""
-    try:
-        found = SEQ.match(first_line(path))
-    except FileNotFoundError:
-        return False
-    return found is not None and int(found[1]) <= seq

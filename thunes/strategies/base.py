@@ -6,6 +6,7 @@ A strategy knows no exchange, no account and no clock: it sees closed candles an
 from __future__ import annotations
 
 import hashlib
+import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from decimal import Decimal
@@ -31,7 +32,7 @@ class Parameters(BaseModel):
 
 
 class Strategy(ABC):
-    """Subclass it in a file of its own: set `name` and `parameters_type`, and answer `on_candle`."""
+    """Subclass it in a file of its own: set `name` and `parameters_type`, and answer `warmup` and `on_candle`."""
 
     name: ClassVar[str]
     parameters_type: ClassVar[type[Parameters]] = Parameters
@@ -40,7 +41,7 @@ class Strategy(ABC):
         self.symbol = symbol
         self.parameters = parameters
         self.candles = 0
-        """Closed candles seen; count them in `on_candle` by calling `super().on_candle(...)`."""
+        """Closed candles seen; `on_candle` counts them by calling `super().on_candle(...)`."""
 
     @property
     @abstractmethod
@@ -54,7 +55,9 @@ class Strategy(ABC):
 
     @abstractmethod
     def on_candle(self, candle: Candle, holding: Holding | None) -> Intent | None:
-        """Decide on a closed candle."""
+        """Decide on a closed candle. A subclass calls this first: it counts the candle."""
+        self.candles += 1
+        return None
 
     def on_tick(self, _tick: Tick, _holding: Holding | None) -> Intent | None:
         """Decide on a change of the best bid or ask; most strategies need not."""
@@ -62,5 +65,13 @@ class Strategy(ABC):
 
 
 def params_hash(parameters: BaseModel) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of the parameters' canonical JSON."""
-    return hashlib.sha256(parameters.model_dump_json().encode()).hexdigest()[:16]
+    """The first 16 hexadecimal digits of the SHA-256 of the parameters' canonical JSON.
+
+    Canonical: sorted by name, and a decimal without trailing zeros, so that 0.02 and 0.020 are one value.
+    """
+    text = json.dumps(parameters.model_dump(), sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> str:
+    return format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)

@@ -28,7 +28,7 @@ def load(spec: str) -> type[Strategy]:
     """The strategy class of a module in `thunes/strategies`, or of the `.py` file at a path.
 
     Raises SettingsError when there is no such module or file, when it cannot be imported, or when it does not define
-    exactly one Strategy.
+    exactly one Strategy, or one without a name.
     """
     module = _from_path(Path(spec)) if spec.endswith(".py") else _from_package(spec)
     found = [
@@ -38,6 +38,8 @@ def load(spec: str) -> type[Strategy]:
     ]
     if len(found) != 1:
         raise SettingsError([f"strategy {spec!r}: {len(found)} Strategy classes in it; define exactly one."])
+    if not isinstance(getattr(found[0], "name", None), str):
+        raise SettingsError([f'strategy {spec!r}: {found[0].__name__} has no name; set `name = "..."` in the class.'])
     return found[0]
 
 
@@ -53,7 +55,8 @@ def _from_path(path: Path) -> ModuleType:
         raise SettingsError([f"strategy {str(path)!r}: no such file; give the path of a .py file."])
     name = f"thunes_user_strategy_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

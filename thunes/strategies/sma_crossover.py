@@ -41,23 +41,26 @@ class SmaCrossover(Strategy):
         return max(self.parameters.sma_slow, self.parameters.rsi_period + 1)
 
     def on_candle(self, candle: Candle, holding: Holding | None) -> Intent | None:
-        self.candles += 1
-        before = self._above()
+        super().on_candle(candle, holding)
+        before = self._lead()
         self.fast.update(candle.close)
         self.slow.update(candle.close)
         rsi = self.rsi.update(candle.close)
-        now = self._above()
-        if before is None or now is None or rsi is None or before == now:
+        now = self._lead()
+        if before is None or now is None or rsi is None:
             return None
-        if now and holding is None:
-            return Intent(Side.BUY, "SMA_CROSS_ABOVE") if rsi < self.parameters.rsi_max else None
-        return Intent(Side.SELL, "SMA_CROSS_BELOW") if not now and holding is not None else None
+        if before <= 0 < now and holding is None and rsi < self.parameters.rsi_max:
+            return Intent(Side.BUY, "SMA_CROSS_ABOVE")
+        if now < 0 <= before and holding is not None:
+            return Intent(Side.SELL, "SMA_CROSS_BELOW")
+        return None
 
     def on_tick(self, tick: Tick, holding: Holding | None) -> Intent | None:
         if holding is not None and tick.bid <= holding.entry_price * (1 - self.parameters.stop_loss):
             return Intent(Side.SELL, "STOP_LOSS")
         return None
 
-    def _above(self) -> bool | None:
+    def _lead(self) -> Decimal | None:
+        """How far the fast average is above the slow one; to touch it from either side is not to cross it."""
         fast, slow = self.fast.value, self.slow.value
-        return None if fast is None or slow is None else fast > slow
+        return None if fast is None or slow is None else fast - slow

@@ -6,7 +6,6 @@ of the price changes few levels, and the whole book can be told from its best pr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from random import Random
 from typing import NamedTuple
@@ -24,7 +23,7 @@ RENEWAL_S = 64
 CHOICES = 256
 """Quantities to choose from; the choice is a number below this."""
 LEAST_TOP, TYPICAL_TOP, TYPICAL_GRID, TYPICAL_TRADE = 4_000, 20_000, 60_000, 500
-"""Notionals in the quote currency, for a price in a currency like the dollar."""
+"""Notionals in dollars."""
 MULTIPLIER, SHIFT, MASK = 0x9E3779B97F4A7C15, 40, 0xFFFFFFFFFFFFFFFF
 
 
@@ -43,27 +42,31 @@ def plain(number: Decimal) -> Decimal:
     return Decimal(f"{number.normalize():f}")
 
 
+QUOTES = {"BTC": 60_000.0, "ETH": 2_600.0, "BNB": 550.0}
+"""What a unit of a quote currency is worth in dollars, where it is not about one."""
+
+
+def dollars(symbol: str) -> float:
+    """What a unit of the symbol's quote currency is worth."""
+    return next((worth for asset, worth in QUOTES.items() if symbol.endswith(asset)), 1.0)
+
+
 def drawn(rng: Random, typical: float, least: float, most: float) -> float:
     """A log-normal notional within bounds."""
     return min(most, max(least, typical * rng.lognormvariate(0.0, 0.8)))
 
 
 class BookShape:
-    """One symbol's book. `price` is about where it trades, in the quote currency; `seed` makes its quantities its own.
+    """One symbol's book. `price` is about where it trades; `seed` makes its quantities its own."""
 
-    `scale` is what the notionals of this module are divided by, for a quote currency that is worth more than a dollar.
-    """
-
-    def __init__(
-        self, symbol: str, tick: Decimal, step: Decimal, price: Decimal, seed: int, scale: float = 1.0
-    ) -> None:
+    def __init__(self, symbol: str, tick: Decimal, step: Decimal, price: Decimal, seed: int) -> None:
         self.symbol = symbol
         self.tick = plain(tick)
         self._step = plain(max(step, SMALLEST_STEP))
         self._spacing = max(1, int(price / self.tick) // GRID_SHARE)
         rng = Random(f"{seed}/{symbol}/quantities")
         self._salt = rng.getrandbits(62)
-        unit = float(price) * float(self._step) * scale
+        unit = float(price) * float(self._step) * dollars(symbol)
         self.top = self._quantities(rng, unit, TYPICAL_TOP, LEAST_TOP, 50 * TYPICAL_TOP)
         self.trades = self._quantities(rng, unit, TYPICAL_TRADE, 10, LEAST_TOP)
         self._grid = self._quantities(rng, unit, TYPICAL_GRID, LEAST_TOP, 50 * TYPICAL_GRID)
@@ -150,8 +153,3 @@ class BookShape:
                 price = prices[index] = index * self._spacing * self.tick
             levels.append((price, quantity))
         return tuple(levels)
-
-
-def merged(*runs: Sequence[BookChanged]) -> list[BookChanged]:
-    """Events of several symbols in order of time."""
-    return sorted((event for run in runs for event in run), key=lambda event: event.time_ms)

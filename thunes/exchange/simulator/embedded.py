@@ -27,7 +27,8 @@ from thunes.exchange.simulator.market_data import MarketData
 from thunes.exchange.simulator.player import Player
 from thunes.exchange.simulator.server import HOST, Server
 from thunes.exchange.simulator.signing import new_key
-from thunes.exchange.simulator.sources import SYNTHETIC, Source, open_source
+from thunes.exchange.simulator.source_protocol import SYNTHETIC, Source
+from thunes.exchange.simulator.sources import open_source
 from thunes.exchange.simulator.store import ENDLESS, Account, Span, Store
 from thunes.exchange.simulator.trading import Trading
 from thunes.exchange.simulator.ws_api import Accounts

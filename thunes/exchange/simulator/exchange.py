@@ -6,6 +6,7 @@ market, before anybody hears of it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,7 +16,7 @@ from thunes.domain.executions import TRADE, Balance, Execution, Fill, Order, Ord
 from thunes.domain.filters import SymbolRules
 from thunes.domain.matching import MatchingEngine
 from thunes.errors import ExchangeError
-from thunes.exchange.simulator import payloads
+from thunes.exchange.simulator import events, payloads
 from thunes.exchange.simulator.clock import MarketClock
 from thunes.exchange.simulator.hub import Hub
 from thunes.exchange.simulator.limits import Limits
@@ -158,10 +159,10 @@ class Exchange:
 
     def _done(self, executions: tuple[Execution, ...]) -> None:
         """What a request did to orders: durable, then reported; what it took from the book is shown."""
-        self._commit(executions)
-        self._report(executions)
         for symbol in {each.order.symbol for each in executions if each.kind == TRADE}:
             self.parts.market.listings[symbol].moved()
+        self._commit(executions)
+        self._report(executions)
 
     def _commit(self, executions: Iterable[Execution]) -> None:
         self._write(tuple(executions), ())
@@ -196,10 +197,11 @@ class Exchange:
 
     def _report(self, executions: tuple[Execution, ...]) -> None:
         """Tell the accounts' streams: a report for each change, then the balances it left."""
-        now = self.parts.wall()
         for each in executions:
             if each.fill is not None and each.order.executed == each.fill.quantity:
-                self.parts.limits.orders(each.order.account).first_fill(now, each.fill.is_maker)
+                # A moment later, as on the exchange: the order's own answer still counts it.
+                counts, maker = self.parts.limits.orders(each.order.account), each.fill.is_maker
+                asyncio.get_running_loop().call_soon(counts.first_fill, self.parts.wall(), maker)
             self.parts.accounts.publish(each.order.account, report_of(each))
         for account in dict.fromkeys(each.order.account for each in executions):
             position = self._touched(account, executions)
@@ -261,8 +263,8 @@ class Exchange:
 
 
 def report_of(execution: Execution) -> Callable[[int], Mapping[str, Any]]:
-    return lambda scale: payloads.execution_report(execution, scale)
+    return lambda scale: events.execution_report(execution, scale)
 
 
 def position_of(balances: Mapping[str, Balance], now_ms: int) -> Callable[[int], Mapping[str, Any]]:
-    return lambda scale: payloads.account_position(balances, now_ms, scale)
+    return lambda scale: events.account_position(balances, now_ms, scale)

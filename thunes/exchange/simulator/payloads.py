@@ -1,7 +1,4 @@
-"""Our types as the exchange's JSON: REST answers, stream payloads, account events (field names as documented).
-
-Stream payloads and events take `scale`: what times in milliseconds are multiplied by, 1 or 1000 for microseconds.
-"""
+"""Our types as the exchange's JSON in answers to requests (rest-api.md)."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from thunes.domain.executions import CANCELED, Balance, Execution, Fill, Order
+from thunes.domain.executions import Balance, Fill, Order
 from thunes.domain.orderbook import OrderBook
 from thunes.exchange.simulator.tables import Bar
 from thunes.messages import Levels, PublicTrade
@@ -277,60 +274,4 @@ def account(
         ],
         "permissions": ["SPOT"],
         "uid": uid,
-    }
-
-
-# account events
-
-
-def execution_report(execution: Execution, scale: int) -> dict[str, Any]:
-    """`executionReport` (user-data-stream.md, "Order Update")."""
-    order, fill, time = execution.order, execution.fill, execution.time_ms * scale
-    cancels = execution.kind == CANCELED
-    report = {
-        "e": "executionReport",
-        "E": time,
-        "s": order.symbol,
-        "c": execution.request_client_order_id if cancels else order.client_order_id,
-        "S": order.side.value,
-        "o": order.order_type.value,
-        "f": order.time_in_force.value,
-        "q": figure(order.quantity),
-        "p": figure(order.price),
-        "P": ZERO,
-        "F": ZERO,
-        "g": NO_ID,
-        "C": order.client_order_id if cancels else "",
-        "x": execution.kind,
-        "X": order.status.value,
-        "r": "NONE",
-        "i": order.order_id,
-        "l": figure(fill.quantity) if fill else ZERO,
-        "z": figure(order.executed),
-        "L": figure(fill.price) if fill else ZERO,
-        "n": figure(fill.commission) if fill else "0",
-        "N": fill.commission_asset if fill else None,
-        "T": time,
-        "t": fill.trade_id if fill else NO_ID,
-        "I": execution.execution_id,
-        "w": order.status.is_open,
-        "m": fill.is_maker if fill else False,
-        "M": fill is not None,
-        "O": order.created_ms * scale,
-        "Z": figure(order.cumulative_quote),
-        "Y": figure(fill.quote_quantity) if fill else ZERO,
-        "Q": figure(order.quote_quantity),
-        "W": order.created_ms * scale,
-        "V": "NONE",
-    }
-    return report | {"eR": order.expiry_reason} if order.expiry_reason else report
-
-
-def account_position(balances: Mapping[str, Balance], now_ms: int, scale: int) -> dict[str, Any]:
-    """`outboundAccountPosition`: the assets that may have changed."""
-    return {
-        "e": "outboundAccountPosition",
-        "E": now_ms * scale,
-        "u": now_ms * scale,
-        "B": [{"a": asset, "f": figure(b.free), "l": figure(b.locked)} for asset, b in balances.items()],
     }

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from thunes.exchange.simulator.clock import MarketClock
 from thunes.exchange.simulator.exchange import Exchange
 from thunes.exchange.simulator.hub import Hub
-from thunes.exchange.simulator.sources import Source
+from thunes.exchange.simulator.source_protocol import Source
 from thunes.messages import BookChanged, MarketEvent
 
 TICK_S = 0.1

@@ -1,4 +1,4 @@
-"""The latent price of a synthetic market: regimes that trend up and down in turn, and volatility that comes in clusters.
+"""The latent price of a synthetic market: regimes that trend up and down in turn, and volatility in clusters.
 
 A minute of it is a pure function of where the price stands and of the minute's own random numbers, so a market can be
 taken up at any minute from a handful of figures. Returns are logarithmic. Floats serve here, and here alone: what

@@ -16,7 +16,7 @@ import orjson
 from thunes.errors import OperatorError
 from thunes.exchange.simulator.embedded import Embedded, Options
 from thunes.exchange.simulator.server import PortInUse
-from thunes.exchange.simulator.sources import SYNTHETIC
+from thunes.exchange.simulator.source_protocol import SYNTHETIC
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speed", type=speed, metavar="X", help="market seconds a second; 0 = as fast as clients read")
     parser.add_argument("--home", type=Path, default=Path(), metavar="DIR", help="root of everything written")
     parser.add_argument("--symbols", type=symbols, default=("BTCUSDT", "ETHUSDT"), metavar="A,B", help="what is traded")
-    parser.add_argument("--trend", type=float, default=0.0, metavar="X", help="of the synthetic market")
+    parser.add_argument("--trend", type=float, default=1.0, metavar="X", help="of the synthetic market")
     parser.add_argument("--fee", type=fee, default=Decimal("0.001"), metavar="RATE", help="commission, as a fraction")
     parser.add_argument("--balance", type=amount, default=Decimal(10_000), metavar="USDT", help="the account's first")
     parser.add_argument("--parent", action="store_true", help="end when standard input does")
