@@ -71,6 +71,7 @@ class OrderActor(Actor):
 
     def on_start(self) -> None:
         self.tell("audit", Flush(self.name))
+        self._publish()
 
     def on_receive(self, message: Any) -> None:
         match message:
@@ -100,7 +101,9 @@ class OrderActor(Actor):
             return
         approved = permit.approved
         order = approved.order
-        if order.correlation_id in self.orders:
+        known = self.orders.get(order.correlation_id)
+        if known is not None and known.phase is not Phase.APPROVED:
+            self.tell("breaker", CallOutcome(failed=False, made=False))
             return  # its fate is being asked for already
         state = OrderState(
             correlation_id=order.correlation_id,
@@ -209,6 +212,8 @@ class OrderActor(Actor):
         state = self.orders.get(correlation_id)
         if state is None or state.phase is Phase.DONE:
             return
+        if state.phase is Phase.APPROVED:
+            state = self._follow(orders.unknown(state, "found without an end at start"))
         wait = self.waits.get(correlation_id, FIRST_ASK)
         self.waits[correlation_id] = min(LAST_ASK, wait * 2)
         reply = self.wire.query(state)
@@ -228,12 +233,10 @@ class OrderActor(Actor):
             if order.symbol == self.symbol and order.correlation_id not in self.orders:
                 self._resume_order(order)
         self.recovered = True
+        # A permit that waits was handled by nobody, so its order was not sent by an incarnation before.
         early, self.early = self.early, []
         for permit in early:
-            if permit.approved.order.correlation_id in self.orders:
-                self.tell("breaker", CallOutcome(failed=False, made=False))
-            else:
-                self._permitted(permit)
+            self._permitted(permit)
 
     def _resume_order(self, order: OpenOrder) -> None:
         state = OrderState(
@@ -253,7 +256,7 @@ class OrderActor(Actor):
         self.orders[state.correlation_id] = state
         # The crash was before now, so whatever was sent was sent before now.
         self.sent_ms[state.correlation_id] = self.world.clock.wall_ms()
-        self._unknown(state, "found without an end at start")
+        self._ask_in(FIRST_ASK, state.correlation_id)
 
     def _kill_switch(self, event: AuditEvent) -> None:
         self.epoch = max(self.epoch, int(event.metadata["epoch"]))

@@ -53,6 +53,7 @@ class RiskActor(Actor):
     def on_start(self) -> None:
         self.tell("audit", Flush(self.name))
         self.after(MARKER_SECONDS, "marker", Heartbeat())
+        self._publish()
 
     def on_receive(self, message: Any) -> None:
         match message:

@@ -60,12 +60,16 @@ def ended(running: Running) -> bool:
     return risk.reserved == 0 and all(running.figures(f"order.{s}").open == () for s in SYMBOLS)
 
 
+def sellable(running: Running, symbol: str) -> Decimal:
+    held = next((p.quantity for p in running.figures("risk").positions if p.symbol == symbol), D(0))
+    return round_down(held, running.venue.rules[symbol].step_size)
+
+
 def trade(running: Running, symbol: str, number: int) -> None:
     """One scripted trade: a buy on the even ones, a sell of what is held on the odd ones."""
     wait_for(lambda: ended(running), what="the trade before")
     side = Side.BUY if number % 2 == 0 else Side.SELL
-    held = next((p.quantity for p in running.figures("risk").positions if p.symbol == symbol), D(0))
-    quantity = QUANTITIES[symbol] if side is Side.BUY else round_down(held, running.venue.rules[symbol].step_size)
+    quantity = QUANTITIES[symbol] if side is Side.BUY else sellable(running, symbol)
     before = sum(running.figures("risk").decisions.values())
     running.tell("risk", order(running, symbol, side, quantity))
     wait_for(lambda: sum(running.figures("risk").decisions.values()) > before, what="the decision")
@@ -129,7 +133,16 @@ def test_three_buys_at_once_for_one_slot_take_exactly_one(tmp_path: Path) -> Non
     def buy(symbol: str, quantity: str, price: str) -> None:
         gate.wait()
         intent = SubmitOrder(
-            alive.world.ids.new(), symbol, Side.BUY, OrderType.MARKET, D(quantity), D(price), "X", "x", "0", venue.now_ms
+            alive.world.ids.new(),
+            symbol,
+            Side.BUY,
+            OrderType.MARKET,
+            D(quantity),
+            D(price),
+            "X",
+            "x",
+            "0",
+            venue.now_ms,
         )
         alive.tell("risk", intent)
 
@@ -152,8 +165,8 @@ def test_after_a_kill_is_on_the_disk_and_taken_no_buy_reaches_the_exchange(runni
     def flood() -> None:
         while not stopping.is_set():
             running.tell("risk", order(running, "BTCUSDT", Side.BUY))
-            running.tell("risk", order(running, "BTCUSDT", Side.SELL, D("0.00015")))
             stopping.wait(0.001)
+            running.tell("risk", order(running, "BTCUSDT", Side.SELL, sellable(running, "BTCUSDT")))
 
     thread = threading.Thread(target=flood)
     thread.start()
@@ -165,7 +178,11 @@ def test_after_a_kill_is_on_the_disk_and_taken_no_buy_reaches_the_exchange(runni
     wait_for(lambda: len(decisions(running)) > refused + 50, what="refusals")
     stopping.set()
     thread.join()
-    sides = {e.metadata["client_order_id"]: e.side for e in read_events(running.world.home.logs) if e.event == "TRADE_APPROVED"}
+    sides = {
+        e.metadata["client_order_id"]: e.side
+        for e in read_events(running.world.home.logs)
+        if e.event == "TRADE_APPROVED"
+    }
     assert [sides[order_id] for order_id in running.venue.placed[mark:] if sides[order_id] == "BUY"] == []
 
 
@@ -201,6 +218,7 @@ def test_a_disk_that_fails_lets_no_order_out_and_gives_up_with_the_switch_on(tmp
 @pytest.mark.parametrize("name", ["risk", "order.BTCUSDT", "audit", "books", "breaker", "strategy.BTCUSDT", "metrics"])
 def test_an_actor_that_crashes_is_replaced_and_trading_goes_on(running: Running, name: str) -> None:
     trade(running, "BTCUSDT", 0)
+    wait_for(lambda: ended(running) and sellable(running, "BTCUSDT"), what="the first trade's end")
     running.tell(name, "a message that nobody understands")
     wait_for(lambda: running.figures("supervisor")[name] == ("running", 1), what="the replacement")
     wait_for(lambda: running.figures("risk").synced, what="synced books")

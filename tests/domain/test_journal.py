@@ -146,6 +146,7 @@ REFUSED: dict[str, tuple[Record, str]] = {
     "no name": (Record("HEARTBEAT", metadata={None: "a"}), "named by text, not by None"),  # type: ignore[dict-item]
     "an object": (Record("HEARTBEAT", metadata={"x": object()}), "a journal holds no object"),
     "an object as symbol": (Record("HEARTBEAT", symbol=object()), "object"),  # type: ignore[arg-type]
+    "bytes as an id": (Record("HEARTBEAT", correlation_id=b"c1"), "correlation_id"),  # type: ignore[arg-type]
     "a number as symbol": (Record("HEARTBEAT", symbol=7), "symbol"),  # type: ignore[arg-type]
     "an unknown event": (Record("TRADE_DREAMT"), "event 'TRADE_DREAMT' is unknown"),
     "a refusal without reason": (Record("TRADE_REJECTED"), "reason None is unknown"),
@@ -214,6 +215,8 @@ FORGED: dict[str, Callable[[bytes], bytes]] = {
     "an unknown reason": swapped(b"COOL_DOWN", b"BAD_MOOD"),
     "an unknown side": swapped(b'"BUY"', b'"HOLD"'),
     "a member too many": swapped(b'"symbol"', b'"size":1,"symbol"'),
+    "an object too many": swapped(b',"prev_hash"', b',"extra":{},"prev_hash"'),
+    "a blank after the objects": swapped(b'},"prev_hash"', b'} ,"prev_hash"'),
     "a member too few": swapped(b'"params_hash":"p1",', b""),
     "two members exchanged": swapped(
         b'"symbol":"BTCUSDT","side":"BUY"',

@@ -92,6 +92,24 @@ def test_text_that_is_not_utf_8_is_a_bad_frame_and_not_the_end_of_the_connection
         market.close()
 
 
+def test_silence_after_the_opening_is_not_its_business(heard: Heard) -> None:
+    speak = threading.Event()
+
+    def wait(connection: ServerConnection) -> None:
+        speak.wait(TIMEOUT_S)
+        connection.send("at last")
+
+    with serving(wait) as url:
+        market = market_socket(url, heard, timeout=0.1)
+        market.open()
+        assert heard.next() == ("open",)
+        with pytest.raises(queue.Empty):
+            heard.said.get(timeout=0.4)
+        speak.set()
+        assert heard.next() == ("frame", b"at last", 1)
+        market.close()
+
+
 class TestClosing:
     def test_it_ends_the_reader_and_is_said_once_however_often_it_is_asked_for(self, heard: Heard) -> None:
         with serving(quiet) as url:

@@ -99,7 +99,7 @@ def test_what_was_committed_is_there_after_kill_9(tmp_path: Path, lines: int) ->
 def test_a_write_cut_at_any_byte_costs_only_the_lines_that_were_not_whole(tmp_path: Path) -> None:
     whole = written(tmp_path / "whole").read_bytes()
     ends = [0, *(i + 1 for i, byte in enumerate(whole) if byte == ord("\n"))]
-    for cut in [*range(0, len(whole), 61), *ends, *(end - 1 for end in ends[1:])]:
+    for cut in {*range(0, len(whole), 61), *ends, *(end - 1 for end in ends[1:])}:
         logs = tmp_path / str(cut)
         logs.mkdir()
         (logs / CURRENT).write_bytes(whole[:cut])

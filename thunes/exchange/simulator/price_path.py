@@ -18,11 +18,11 @@ from random import Random
 
 SECONDS = 60
 UP, FLAT, DOWN = 1, 0, -1
-QUIET_SHARE = 0.05
+QUIET_SHARE = 0.04
 """How often a regime is flat; else it turns against the last trend."""
-SHORTEST_MINUTES, LONGEST_MINUTES, FURTHER_MINUTES = 10, 30, 1.5
+SHORTEST_MINUTES, LONGEST_MINUTES, FURTHER_MINUTES = 10, 30, 0.7
 """A regime lasts the shortest time and an exponentially distributed rest of that mean, at most the longest."""
-DRIFT = 0.0004
+DRIFT = 0.00045
 """A trending regime's return a minute."""
 VOLATILITY = 0.0015
 """The standard deviation of a second's shock, times the root of a minute."""

@@ -119,36 +119,39 @@ class Store:
 
     # written inside a transaction
 
+    def _put(self, model: type[peewee.Model], values: Sequence[Mapping[str, Any]], verb: str = "REPLACE") -> None:
+        """Write whole rows by the driver itself: an order waits for this, and peewee takes ten times as long."""
+        if not values:
+            return
+        connection: sqlite3.Connection = self._driver.connection()
+        connection.executemany(tables.insertion(model, verb), values)
+
     def save_balances(self, account: str, balances: Mapping[str, Balance]) -> None:
-        for asset, balance in balances.items():
-            free, locked = str(balance.free), str(balance.locked)
-            BalanceRow.insert(account=account, asset=asset, free=free, locked=locked).on_conflict_replace().execute()
+        rows = [
+            {"account": account, "asset": asset, "free": str(balance.free), "locked": str(balance.locked)}
+            for asset, balance in balances.items()
+        ]
+        self._put(BalanceRow, rows)
 
     def save_executions(self, executions: Iterable[Execution]) -> None:
         """The orders as they stand after these, and their fills."""
         latest: dict[int, Order] = {}
+        fills = []
         for execution in executions:
             latest[execution.order.order_id] = execution.order
             if execution.fill is not None:
-                FillRow.create(account=execution.order.account, **tables.fill_values(execution.fill))
-        for order in latest.values():
-            OrderRow.insert(**tables.order_values(order)).on_conflict_replace().execute()
+                fills.append({"account": execution.order.account, **tables.fill_values(execution.fill)})
+        self._put(FillRow, fills, "INSERT")
+        self._put(OrderRow, [tables.order_values(order) for order in latest.values()])
 
     def save_place(self, place: Mapping[str, Any]) -> None:
-        PlaceRow.insert(id=1, body=orjson.dumps(dict(place)).decode()).on_conflict_replace().execute()
+        self._put(PlaceRow, [{"id": 1, "body": orjson.dumps(dict(place)).decode()}])
 
     def save_bars(self, bars: Sequence[Bar]) -> None:
-        for bar in bars:
-            CandleRow.insert(**tables.bar_values(bar)).on_conflict_replace().execute()
+        self._put(CandleRow, [tables.bar_values(bar) for bar in bars])
 
     def save_trades(self, trades: Sequence[PublicTrade]) -> None:
-        """Public trades, by the driver's own bulk insert: there are many of them."""
-        connection: sqlite3.Connection = self._driver.connection()
-        connection.executemany(
-            "INSERT OR REPLACE INTO public_trade (symbol, trade_id, price, quantity, time_ms, buyer_is_maker) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            [(t.symbol, t.trade_id, str(t.price), str(t.quantity), t.time_ms, t.buyer_is_maker) for t in trades],
-        )
+        self._put(TradeRow, [tables.trade_values(trade) for trade in trades])
 
     def forget_trades(self, symbol: str, last_id: int) -> None:
         """Drop what is older than the newest KEPT_TRADES of a symbol."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import peewee
@@ -161,6 +162,15 @@ FILL_FIELDS = tuple(field.name for field in fields(Fill))
 CANDLE_FIGURES = ("open", "high", "low", "close", "volume", "quote_volume", "taker_base", "taker_quote")
 
 
+@cache
+def insertion(model: Any, verb: str) -> str:
+    """The statement that writes a whole row, given by column name; REPLACE takes the place of one with its key."""
+    columns = model._meta.sorted_field_names
+    named = ", ".join(f":{column}" for column in columns)
+    quoted = ", ".join(f'"{column}"' for column in columns)
+    return f'{verb} INTO "{model._meta.table_name}" ({quoted}) VALUES ({named})'
+
+
 def stored(value: Any) -> Any:
     """A value as its column holds it."""
     return str(value) if isinstance(value, Decimal) else value
@@ -236,6 +246,17 @@ def as_bar(row: Any) -> Bar:
         taker_quote=Decimal(row.taker_quote),
     )
     return Bar(candle, row.first_id, row.last_id)
+
+
+def trade_values(trade: PublicTrade) -> dict[str, Any]:
+    return {
+        "symbol": trade.symbol,
+        "trade_id": trade.trade_id,
+        "price": str(trade.price),
+        "quantity": str(trade.quantity),
+        "time_ms": trade.time_ms,
+        "buyer_is_maker": trade.buyer_is_maker,
+    }
 
 
 def as_trade(row: Any) -> PublicTrade:
