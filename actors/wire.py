@@ -31,7 +31,7 @@ class LiveWire:
         return self._rest.figures.used_weight
 
     def place(self, state: OrderState) -> WireReply:
-        """Send the order, once. Only a refused timestamp, which the exchange never acts on, is mended and sent again."""
+        """Send the order, once. Only a refused timestamp, which the exchange never acts on, is sent again."""
 
         def send() -> OrderAnswer:
             return self._rest.place(

@@ -77,7 +77,8 @@ def test_a_kill_is_loud_and_says_why_and_since_when() -> None:
 
 def test_before_anything_is_known_nothing_is_made_up() -> None:
     text = shown(BARE)
-    assert "kill switch -" in text and "today -  journal -" in text
+    assert "kill switch -" in text
+    assert "today -  journal -" in text
     assert "Not ready: the account is not in step yet." in text
 
 

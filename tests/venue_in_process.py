@@ -270,7 +270,7 @@ class Running:
 
 def start(world: World, venue: Venue) -> Running:
     """Plant the tree and wait until it is synced with the venue."""
-    opening = {asset: amount for asset, amount in venue.totals().items()}
+    opening = dict(venue.totals().items())
     birth = Record("SYSTEM_STARTED", metadata={"opening_balances": opening})
     ready, ended = plant(world, tree(world.symbols), birth)
     return Running(world, venue, ready, ended)

@@ -75,4 +75,5 @@ def test_everything_is_plain_json() -> None:
 
 def test_a_loss_without_a_limit_counts_as_all_used() -> None:
     risk = with_risk(daily_loss_limit=Decimal(0)).risk
-    assert risk is not None and api.loss_used(risk) == 1.0
+    assert risk is not None
+    assert api.loss_used(risk) == 1.0

@@ -43,7 +43,7 @@ def test_a_minute_without_a_trade_is_flat_at_the_last_price() -> None:
     quiet = candles_of([trade(0, "10"), trade(1, "11"), trade(3 * MINUTE, "12")], MINUTE)[1:3]
     for minute, candle in enumerate(quiet, 1):
         assert {candle.open, candle.high, candle.low, candle.close} == {Decimal(11)}
-        assert (candle.volume, candle.trades, candle.open_ms) == (0, 0, NOON_MS + minute * MINUTE)
+        assert (candle.volume, candle.trades, candle.open_ms) == (Decimal(0), 0, NOON_MS + minute * MINUTE)
 
 
 def test_the_candle_being_formed_is_not_closed_and_opens_with_its_first_trade() -> None:
@@ -106,7 +106,7 @@ TRADES = st.lists(
 def test_minutes_add_up_to_what_the_trades_make(trades: list[PublicTrade], length_ms: int) -> None:
     added_up = list(aggregate(candles_of(trades, MINUTE), length_ms))
     made = candles_of(trades, length_ms)
-    # The builder's first candle begins with its interval, the minutes with the first trade's; both hold the same trades.
+    # The builder's first candle begins with its interval, the minutes with the first trade's: the same trades.
     assert added_up == made
 
 

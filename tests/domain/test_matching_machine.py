@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import settings
@@ -32,6 +32,8 @@ from thunes.errors import ExchangeError
 from thunes.messages import BookChanged, MarketEvent, OrderType, PublicTrade, Side, TimeInForce, TopChanged
 
 D = Decimal
+Kind: TypeAlias = tuple[OrderType, TimeInForce]
+GTC: Kind = (OrderType.LIMIT, TimeInForce.GTC)
 REFUSALS = {-1013, -1100, -1102, -1106, -1111, -2010}
 
 accounts = st.sampled_from(sorted(OPENING))
@@ -41,9 +43,7 @@ steps = st.integers(-9, 9)
 sizes = st.integers(1, 60)
 displayed = st.lists(st.tuples(steps, st.integers(0, 25)), max_size=5)
 names = st.integers(0, 9).map("c{}".format)
-limit_types = st.sampled_from(
-    [(OrderType.LIMIT, tif) for tif in TimeInForce] + [(OrderType.LIMIT_MAKER, TimeInForce.GTC)]
-)
+limit_types = st.sampled_from([*((OrderType.LIMIT, tif) for tif in TimeInForce), (OrderType.LIMIT_MAKER, GTC[1])])
 
 
 class Matching(RuleBasedStateMachine):
@@ -68,8 +68,7 @@ class Matching(RuleBasedStateMachine):
             self.show(BookChanged(symbol, self.now_ms, bids, asks, snapshot=True))
             for account in OPENING:
                 for side, step in ((Side.BUY, -3), (Side.SELL, 2)):
-                    kind = (OrderType.LIMIT, TimeInForce.GTC)
-                    self.place(account, self.limit(symbol, side, 9, f"{side}-{symbol}", step, kind))
+                    self.place(account, self.limit(symbol, side, 9, f"{side}-{symbol}", step, GTC))
 
     # orders
 
@@ -84,43 +83,17 @@ class Matching(RuleBasedStateMachine):
         self.place(account, OrderRequest(symbol, side, OrderType.MARKET, None, amount, None, client_order_id=name))
 
     @rule(account=accounts, symbol=symbols, side=sides, size=sizes, name=names, step=steps, kind=limit_types)
-    def place_limit(
-        self,
-        account: str,
-        symbol: str,
-        side: Side,
-        size: int,
-        name: str,
-        step: int,
-        kind: tuple[OrderType, TimeInForce],
-    ) -> None:
+    def place_limit(self, account: str, symbol: str, side: Side, size: int, name: str, step: int, kind: Kind) -> None:
         self.place(account, self.limit(symbol, side, size, name, step, kind))
 
     @rule(account=accounts, symbol=symbols, side=sides, size=sizes, name=names, step=st.integers(1, 5))
     def place_beside_the_market(self, account: str, symbol: str, side: Side, size: int, name: str, step: int) -> None:
         away = -step if side is Side.BUY else step
-        self.place(account, self.limit(symbol, side, size, name, away, (OrderType.LIMIT, TimeInForce.GTC)))
+        self.place(account, self.limit(symbol, side, size, name, away, GTC))
 
-    @rule(
-        account=accounts,
-        symbol=symbols,
-        side=sides,
-        size=sizes,
-        name=names,
-        spoil=st.sampled_from(sorted(SPOILS)),
-        kind=limit_types,
-    )
-    def place_spoiled(
-        self,
-        account: str,
-        symbol: str,
-        side: Side,
-        size: int,
-        name: str,
-        spoil: str,
-        kind: tuple[OrderType, TimeInForce],
-    ) -> None:
-        self.place(account, SPOILS[spoil](self.limit(symbol, side, size, name, 0, kind)))
+    @rule(account=accounts, symbol=symbols, side=sides, name=names, spoil=st.sampled_from(sorted(SPOILS)))
+    def place_spoiled(self, account: str, symbol: str, side: Side, name: str, spoil: str) -> None:
+        self.place(account, SPOILS[spoil](self.limit(symbol, side, 9, name, 0, GTC)))
 
     @rule(account=accounts, symbol=symbols, name=names)
     def cancel(self, account: str, symbol: str, name: str) -> None:
@@ -235,9 +208,7 @@ class Matching(RuleBasedStateMachine):
         orders = self.model.open_orders()
         return orders[choice % len(orders)]
 
-    def limit(
-        self, symbol: str, side: Side, size: int, name: str, step: int, kind: tuple[OrderType, TimeInForce]
-    ) -> OrderRequest:
+    def limit(self, symbol: str, side: Side, size: int, name: str, step: int, kind: Kind) -> OrderRequest:
         quantity = LOTS[symbol] * size
         return OrderRequest(symbol, side, kind[0], quantity, None, at(symbol, step), kind[1], client_order_id=name)
 
@@ -249,6 +220,7 @@ class Matching(RuleBasedStateMachine):
         if refused is None:
             executions = self.engine.place(account, request, self.now_ms)
             self.model.hear(executions)
+            assert not any(e.fill.is_maker for e in executions if e.fill is not None)
             self.check_taken(request, executions, book_before)
             return
         assert refused.code in REFUSALS
@@ -290,6 +262,7 @@ class Matching(RuleBasedStateMachine):
             untouched.apply(event)
             check_displayed(untouched, self.engine.book(event.symbol), executions)
         assert {e.order.order_id for e in executions} <= set(before)
+        assert all(e.fill is not None and e.fill.is_maker for e in executions)
         assert all(e.order.symbol == event.symbol and e.kind == "TRADE" for e in executions)
         for side in Side:
             mine = [e.order for e in executions if e.order.side is side]

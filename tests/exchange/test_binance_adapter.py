@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import threading
-import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -14,50 +10,15 @@ from typing import Any
 import pytest
 
 from tests.exchange.conftest import START_MS, Exchange, Start, book, trade
+from tests.exchange.rest_calls import KEY, ORDER, SECRET, adapter, buy, refusal, wall_ms
 from tests.exchange.scripted_rest import Scripted, scripted
 from tests.exchange.socket_ends import unused_port
-from thunes.domain.market import Fill, OrderAnswer
-from thunes.errors import ExchangeError, NetworkError
+from thunes.domain.market import Fill
 from thunes.exchange.binance import BinanceRest, plain
 from thunes.messages import Candle, OrderStatus, OrderType, PublicTrade, Side, TimeInForce
 
 D = Decimal
-KEY, SECRET = "the-api-key", "the-api-secret"
 MINUTE = 60_000
-ORDER = {
-    "symbol": "BTCUSDT",
-    "orderId": 28,
-    "clientOrderId": "home-1",
-    "transactTime": 1_507_725_176_595,
-    "price": "0.00000000",
-    "origQty": "10.00000000",
-    "executedQty": "10.00000000",
-    "cummulativeQuoteQty": "10.00000000",
-    "status": "FILLED",
-    "type": "MARKET",
-    "side": "SELL",
-}
-
-
-def wall_ms() -> int:
-    return int(time.time() * 1000)
-
-
-def adapter(url: str, key: str = KEY, secret: str = SECRET, timeout: float = 10.0, **options: Any) -> BinanceRest:
-    return BinanceRest(url, key, secret, timeout=timeout, wall_ms=wall_ms, **options)
-
-
-def buy(rest: BinanceRest, quantity: str = "0.05", client_order_id: str = "home-1", **options: Any) -> OrderAnswer:
-    """A MARKET order, or a LIMIT one with a price."""
-    order_type = OrderType.LIMIT if "price" in options else OrderType.MARKET
-    return rest.place(
-        symbol="BTCUSDT",
-        side=Side.BUY,
-        order_type=order_type,
-        quantity=D(quantity),
-        client_order_id=client_order_id,
-        **options,
-    )
 
 
 @pytest.fixture
@@ -69,12 +30,6 @@ def script() -> Iterator[Scripted]:
 @pytest.fixture
 def rest(exchange: Exchange) -> BinanceRest:
     return adapter(exchange.running.rest, exchange.key, exchange.secret)
-
-
-def refusal(call: Callable[[], object]) -> ExchangeError:
-    with pytest.raises(ExchangeError) as refused:
-        call()
-    return refused.value
 
 
 class TestOrders:
@@ -89,10 +44,11 @@ class TestOrders:
         assert fill.time_ms == answer.time_ms
 
     def test_the_account_s_trades_say_the_same_of_a_fill_as_the_answer(self, rest: BinanceRest) -> None:
-        answer = buy(rest)
-        assert rest.my_trades("BTCUSDT", order_id=answer.order_id) == ((answer.order_id, answer.fills[0]),)
-        later = answer.fills[0].trade_id + 1
-        assert rest.my_trades("BTCUSDT", from_id=later) == ()
+        first, second = buy(rest, "0.01", "home-1"), buy(rest, "0.02", "home-2")
+        all_of_them = ((first.order_id, first.fills[0]), (second.order_id, second.fills[0]))
+        assert rest.my_trades("BTCUSDT") == all_of_them
+        assert rest.my_trades("BTCUSDT", order_id=first.order_id) == all_of_them[:1]
+        assert rest.my_trades("BTCUSDT", from_id=second.fills[0].trade_id) == all_of_them[1:]
 
     def test_a_limit_order_rests_is_known_and_is_canceled_under_its_own_id(self, rest: BinanceRest) -> None:
         placed = buy(rest, price=D(29_000))
@@ -249,102 +205,6 @@ class TestWhatIsSent:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_port()}")
         script.answers([])
         assert adapter(script.url).open_orders() == ()
-
-
-ANSWERS_OF_UNKNOWN_FATE: dict[str, tuple[Any, int]] = {
-    "500": ({"code": -1000, "msg": "An unknown error occurred."}, 500),
-    "502 in HTML": (b"<html>Bad Gateway</html>", 502),
-    "503 busy": ({"code": -1008, "msg": "Server is currently overloaded."}, 503),
-    "504": ({"code": -1007, "msg": "Timeout waiting for response."}, 504),
-    "disconnected": ({"code": -1001, "msg": "Internal error."}, 400),
-    "unexpected response": ({"code": -1006, "msg": "An unexpected response was received."}, 400),
-    "timeout as 400": ({"code": -1007, "msg": "Timeout waiting for response."}, 400),
-    "firewall": (b"<html>403 Forbidden</html>", 403),
-    "error without a code": ({"msg": "?"}, 400),
-    "error that is a list": ([], 400),
-    "error that is text": ("no", 400),
-    "200 not JSON": (b"<html>Welcome to the hotel</html>", 200),
-    "200 empty": (b"", 200),
-    "200 an object of something else": ({}, 200),
-    "200 a list": ([], 200),
-    "200 null": (None, 200),
-    "200 not a number": ({**ORDER, "executedQty": "NaN"}, 200),
-    "200 no amount": ({**ORDER, "executedQty": "lots"}, 200),
-    "200 a status that nobody documents": ({**ORDER, "status": "MAYBE"}, 200),
-}
-
-
-class TestErrors:
-    @pytest.mark.parametrize(("body", "status"), ANSWERS_OF_UNKNOWN_FATE.values(), ids=ANSWERS_OF_UNKNOWN_FATE)
-    def test_an_answer_that_does_not_tell_leaves_the_fate_unknown_and_is_asked_once(
-        self, script: Scripted, body: Any, status: int
-    ) -> None:
-        script.answers(body, status)
-        with pytest.raises(NetworkError):
-            buy(adapter(script.url))
-        assert len(script.requests) == 1
-
-    def test_silence_leaves_the_fate_unknown_and_the_order_was_sent_once(self, script: Scripted) -> None:
-        script.hanging = threading.Event()
-        with pytest.raises(NetworkError, match="Timeout"):
-            buy(adapter(script.url, timeout=0.2))
-        assert len(script.requests) == 1
-
-    def test_a_connection_lost_after_the_order_went_out_is_not_tried_again(self, script: Scripted) -> None:
-        script.silent = True
-        with pytest.raises(NetworkError):
-            buy(adapter(script.url))
-        assert len(script.requests) == 1
-
-    def test_a_refused_connection_leaves_the_fate_unknown_too(self) -> None:
-        with pytest.raises(NetworkError):
-            buy(adapter(f"http://127.0.0.1:{unused_port()}"))
-
-    @pytest.mark.parametrize("status", [301, 302, 307, 308])
-    def test_a_redirect_is_not_followed_with_an_order_or_a_key(self, script: Scripted, status: int) -> None:
-        with scripted() as elsewhere:
-            elsewhere.answers(ORDER)
-            script.answers(b"", status, Location=f"{elsewhere.url}/api/v3/order")
-            with pytest.raises(NetworkError):
-                buy(adapter(script.url))
-            assert (len(script.requests), elsewhere.requests) == (1, [])
-
-    @pytest.mark.parametrize(("status", "code"), [(429, -1003), (418, -1003), (429, -1015)])
-    def test_a_limit_that_was_reached_says_when_to_come_back(self, script: Scripted, status: int, code: int) -> None:
-        script.answers({"code": code, "msg": "Too many requests"}, status, Retry_After="17")
-        error = refusal(lambda: buy(adapter(script.url)))
-        assert (error.code, error.status, error.retry_after) == (code, status, 17.0)
-
-    def test_without_that_header_nothing_is_said_of_it(self, script: Scripted) -> None:
-        script.answers({"code": -1013, "msg": "Filter failure: NOTIONAL"}, 400)
-        assert refusal(lambda: buy(adapter(script.url))).retry_after is None
-
-    def test_nothing_open_is_no_error_when_all_is_canceled_but_any_other_refusal_is(self, script: Scripted) -> None:
-        script.answers({"code": -2011, "msg": "Unknown order sent."}, 400)
-        adapter(script.url).cancel_all("BTCUSDT")
-        script.answers({"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}, 401)
-        assert refusal(lambda: adapter(script.url).cancel_all("BTCUSDT")).code == -2015
-
-    def test_errors_seen_by_users_are_refusals_in_the_exchange_s_words(
-        self, script: Scripted, shared_data: Path
-    ) -> None:
-        lines = (shared_data / "binance-spot-payloads" / "observed-errors.jsonl").read_text().splitlines()
-        for seen in map(json.loads, lines):
-            script.answers(seen["body"], seen["http"] or 400)
-            error = refusal(lambda: buy(adapter(script.url)))
-            assert (error.code, error.message) == (seen["body"]["code"], seen["body"]["msg"])
-
-    def test_the_keys_are_in_no_text_and_no_log(self, script: Scripted, caplog: pytest.LogCaptureFixture) -> None:
-        caplog.set_level(logging.DEBUG)
-        rest = adapter(script.url)
-        texts = [repr(rest), str(rest), repr(rest.figures)]
-        for body, status in ANSWERS_OF_UNKNOWN_FATE.values():
-            script.answers(body, status)
-            with pytest.raises(NetworkError) as unknown:
-                buy(rest)
-            texts += [str(unknown.value), repr(unknown.value)]
-        assert script.requests[0].key == KEY
-        assert [text for text in [*texts, caplog.text] if KEY in text or SECRET in text] == []
 
 
 class TestFigures:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import zipfile
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from random import Random
@@ -14,82 +14,44 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.exchange import kline_tables
 from tests.exchange.conftest import SHARED
+from tests.exchange.kline_tables import (
+    BASE_MS,
+    DOWN,
+    FLAT,
+    HOUR_MS,
+    MINUTE_MS,
+    UP,
+    Figures,
+    candles_of,
+    decimals,
+    figures_of,
+    line,
+    opened,
+    replayed,
+    table,
+)
 from thunes.domain.candles import CandleBuilder, aggregate
-from thunes.domain.filters import SymbolRules
 from thunes.domain.orderbook import OrderBook
 from thunes.errors import SourceError
-from thunes.exchange.simulator.rules import entries, symbol_rules
-from thunes.exchange.simulator.sources import Source, open_source
 from thunes.messages import BookChanged, Candle, MarketEvent, PublicTrade
 
 KLINES = SHARED / "klines"
 BOTH = ("BTCUSDT", "ETHUSDT")
 published = pytest.mark.skipif(not KLINES.is_dir(), reason=f"{KLINES} with published candles is absent")
 
-MINUTE_MS, HOUR_MS = 60_000, 3_600_000
-BASE_MS = 1_623_340_800_000
-RULES = symbol_rules(entries(("BTCUSDT", "ETHUSDT", "DOGEUSDT")))
-
-Figures = tuple[str, str, str, str, str]
-"""Open, high, low, close and volume."""
 Write = Callable[..., Path]
-
-
-def line(opens: int, figures: Sequence[str], length: int = MINUTE_MS, scale: int = 1) -> str:
-    closes = (opens + length) * scale - 1
-    return ",".join((str(opens * scale), *figures, str(closes), "0", "0", "0", "0", "0"))
-
-
-def table(*figures: Sequence[str], length: int = MINUTE_MS, base: int = BASE_MS) -> list[str]:
-    return [line(base + index * length, each, length) for index, each in enumerate(figures)]
-
-
-FLAT: Figures = ("100", "100", "100", "100", "0")
-UP: Figures = ("100.00", "100.90", "99.50", "100.40", "12.34567")
-DOWN: Figures = ("100.40", "101.00", "98.00", "99.00", "3.2")
 
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    def written(rows: Sequence[str], name: str = "BTCUSDT-1m-2021-06.csv") -> Path:
-        path, text = tmp_path / name, "\n".join(rows) + "\n"
-        if name.endswith(".zip"):
-            with zipfile.ZipFile(path, "w") as archive:
-                archive.writestr(name.replace(".zip", ".csv"), text)
-        else:
-            path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
-        return path
-
-    return written
-
-
-def opened(path: Path, *symbols: str, seed: int = 1, rules: dict[str, SymbolRules] = RULES) -> Source:
-    return open_source(str(path), symbols=symbols or ("BTCUSDT",), seed=seed, trend=1.0, rules=rules)
-
-
-def candles_of(events: Sequence[MarketEvent], symbol: str = "BTCUSDT", length: int = MINUTE_MS) -> list[Candle]:
-    builder = CandleBuilder(symbol, length)
-    trades = (event for event in events if isinstance(event, PublicTrade) and event.symbol == symbol)
-    closed = [candle for trade in trades for candle in builder.add(trade)]
-    return [*closed, builder.current] if builder.current else closed
-
-
-def figures_of(candle: Candle) -> tuple[Decimal, ...]:
-    return candle.open, candle.high, candle.low, candle.close, candle.volume
-
-
-def decimals(figures: Sequence[str]) -> tuple[Decimal, ...]:
-    return tuple(map(Decimal, figures))
-
-
-def replayed(path: Path, length: int = MINUTE_MS, **how: int) -> list[tuple[Decimal, ...]]:
-    return [figures_of(candle) for candle in candles_of(list(opened(path, **how).play()), length=length)]
+    return partial(kline_tables.write, tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_trades_add_up_to_exactly_the_candles(write: Write, seed: int) -> None:
-    rows = [UP, DOWN, UP, FLAT[:4] + ("7",)]
+    rows = [UP, DOWN, UP, (*FLAT[:4], "7")]
     assert replayed(write(table(*rows)), seed=seed) == [decimals(row) for row in rows]
 
 
@@ -182,23 +144,6 @@ def test_the_interval_is_read_off_the_spacing_where_the_name_lacks_it(write: Wri
     assert replayed(path, length=HOUR_MS) == [decimals(UP), decimals(DOWN)]
 
 
-@pytest.mark.parametrize("name", ["BTCUSDT-1m-2021-06.csv", "BTCUSDT-1m-2021-06.csv.gz", "BTCUSDT-1m-2021-06.zip"])
-def test_plain_and_packed_files_are_read(write: Write, name: str) -> None:
-    assert replayed(write(table(UP), name=name)) == [decimals(UP)]
-
-
-def test_a_header_is_passed_over_and_microseconds_are_understood(write: Write) -> None:
-    path = write(["open_time,open,high,low,close,volume,close_time,q,n,tb,tq,i", line(BASE_MS, UP, scale=1000)])
-    assert opened(path).start_ms == BASE_MS
-    assert replayed(path) == [decimals(UP)]
-
-
-def test_files_of_one_symbol_follow_each_other(write: Write, tmp_path: Path) -> None:
-    write(table(DOWN, base=BASE_MS + MINUTE_MS), name="BTCUSDT-1m-2021-07.csv")
-    write(table(UP), name="BTCUSDT-1m-2021-06.csv")
-    assert replayed(tmp_path) == [decimals(UP), decimals(DOWN)]
-
-
 def test_the_market_begins_when_all_symbols_have_candles(write: Write, tmp_path: Path) -> None:
     write(table(UP, DOWN, UP))
     write(table(UP, base=BASE_MS + MINUTE_MS), name="ETHUSDT-1m.csv")
@@ -215,58 +160,6 @@ def test_the_market_begins_when_all_symbols_have_candles(write: Write, tmp_path:
 def test_a_gap_in_time_is_flat(write: Write) -> None:
     rows = [line(BASE_MS, UP), line(BASE_MS + 3 * MINUTE_MS, UP)]
     assert [volume for *_, volume in replayed(write(rows))] == [Decimal(UP[4]), 0, 0, Decimal(UP[4])]
-
-
-GOOD = table(UP, UP)
-
-
-@pytest.mark.parametrize(
-    ("row", "why"),
-    [
-        (line(BASE_MS + 2 * MINUTE_MS, UP) + ",0", "13 columns instead of 12"),
-        ("1,2", "2 columns instead of 12"),
-        (line(BASE_MS + 2 * MINUTE_MS, ("NaN", *UP[1:])), "not a number"),
-        (line(BASE_MS + 2 * MINUTE_MS, ("high", *UP[1:])), "not a number"),
-        (line(BASE_MS + 2 * MINUTE_MS, (*UP[:4], "-1")), "negative volume"),
-        (line(BASE_MS + 2 * MINUTE_MS, ("-1", *UP[1:])), "price that is not above 0"),
-        (line(BASE_MS + 2 * MINUTE_MS, ("100", "99", "101", "100", "1")), "contradict each other"),
-        (line(BASE_MS + 2 * MINUTE_MS, ("100", "101", "99", "102", "1")), "contradict each other"),
-        (line(BASE_MS + 2 * MINUTE_MS, UP).replace(",0,0,0,0,0", ",nan,0,0,0,0"), "not a number"),
-        (line(BASE_MS + MINUTE_MS, UP), "the same open time again"),
-        (line(BASE_MS, UP), "out of order"),
-        (line(BASE_MS + 2 * MINUTE_MS + 1, UP), "whole number of intervals"),
-        (line(BASE_MS + 2 * MINUTE_MS, UP, length=-5), "closes before it opens"),
-    ],
-)
-def test_a_bad_row_is_named_with_its_file(write: Write, row: str, why: str) -> None:
-    with pytest.raises(SourceError, match=rf"BTCUSDT-1m-2021-06\.csv, row 3: .*{why}") as caught:
-        opened(write([*GOOD, row]))
-    assert "\n" not in str(caught.value)
-
-
-def test_a_file_without_candles_or_cut_short_is_named(write: Write) -> None:
-    with pytest.raises(SourceError, match=r"2021-06\.csv: it has no candles"):
-        opened(write([]))
-    path = write(table(*[UP] * 500), name="BTCUSDT-1m-2021-06.csv.gz")
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(SourceError, match=r"2021-06\.csv\.gz, row \d+: the file is damaged or cut short"):
-        opened(path)
-    damaged = write(table(UP), name="BTCUSDT-1m-2021-07.zip")
-    damaged.write_bytes(damaged.read_bytes()[:40])
-    with pytest.raises(SourceError, match=r"2021-07\.zip, row 1: the file is damaged"):
-        opened(damaged)
-
-
-def test_a_symbol_that_no_file_has_is_named_with_those_there_are(write: Write) -> None:
-    with pytest.raises(SourceError, match=r"it has BTCUSDT, not ETHUSDT; use --symbols BTCUSDT\."):
-        opened(write(GOOD), *BOTH)
-
-
-def test_candles_of_two_lengths_for_one_symbol_are_refused(write: Write, tmp_path: Path) -> None:
-    write(GOOD)
-    write(table(UP, length=HOUR_MS), name="BTCUSDT-1h-2021-07.csv")
-    with pytest.raises(SourceError, match=r"candles of 1h, 1m are mixed"):
-        opened(tmp_path)
 
 
 def taken_up_anywhere(path: Path, symbols: Sequence[str], whole: Sequence[MarketEvent], stops: Sequence[int]) -> None:
@@ -295,8 +188,8 @@ def test_a_market_is_taken_up_anywhere_as_if_it_had_not_stopped(write: Write, tm
 
 
 def test_a_checkpoint_of_another_source_is_refused(write: Write) -> None:
-    source = opened(write(GOOD))
-    for other in ("{}", "nonsense", opened(write(GOOD), seed=9).checkpoint()):
+    source = opened(write(table(UP, UP)))
+    for other in ("{}", "nonsense", opened(write(table(UP, UP)), seed=9).checkpoint()):
         with pytest.raises(SourceError, match="use a new --home"):
             list(source.play(other))
 

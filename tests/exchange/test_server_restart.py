@@ -78,9 +78,24 @@ def test_a_resting_order_keeps_its_place_in_the_queue(start: Start, tmp_path: Pa
         exchange.do(exchange.running.exchange.save)
         killed = crash(exchange, tmp_path)
     with start([book(bids=levels(("29000", "1")))], home=killed) as exchange:
-        exchange.play(trade(2, "29000", "0.4", START_MS + 6, maker=True))
+        exchange.play(trade(2, "29000", "0.35", START_MS + 6, maker=True))
         [order] = exchange.signed("GET", "/api/v3/allOrders", symbol="BTCUSDT").json()
-        assert order["executedQty"] == "0.10000000"
+        assert order["executedQty"] == "0.05000000"
+
+
+def test_a_trade_that_filled_an_order_before_the_kill_is_not_played_again(start: Start, tmp_path: Path) -> None:
+    trades = [trade(n, str(28_990 + n), "0.5", START_MS + n) for n in range(1, 21)]
+    with start([book(), *trades], speed=0.0) as exchange:
+        exchange.order("BUY", "0.1", "28991.5")
+        with exchange.listen("/ws/btcusdt@trade") as listener:
+            listener.next()
+            killed = crash(exchange, tmp_path)
+    with start([book(), *trades], speed=100_000.0, home=killed) as exchange:
+        exchange.source_ended()
+        [order] = exchange.signed("GET", "/api/v3/allOrders", symbol="BTCUSDT").json()
+        [candle] = exchange.public("/api/v3/klines", symbol="BTCUSDT", interval="1m")
+    assert order["status"] == "FILLED"
+    assert (candle[5], candle[8]) == ("10.00000000", 20)
 
 
 def closed_candles(exchange: Exchange, count: int) -> list[dict[str, Any]]:

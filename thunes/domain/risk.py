@@ -1,6 +1,6 @@
 """May this order go? The checks in the order of the contract; the first that fails is the reason.
 
-Pure: the state is `Books` plus what the market last said; time is an argument. A refusal is a value, never an exception.
+Pure: the state is `Books` plus what the market last said; time is an argument. A refusal is a value, no exception.
 """
 
 from __future__ import annotations

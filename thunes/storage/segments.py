@@ -73,13 +73,11 @@ def opened(logs: Path, after: int = 0) -> Iterator[tuple[Path, BufferedReader]]:
     """
     passed = _below(closed_segments(logs), after)
     while True:
-        fresh = [path for path in closed_segments(logs) if path not in passed]
-        for path in fresh:
-            passed.add(path)
-            with path.open("rb") as file:
-                yield path, file
-        if fresh:
-            continue
+        for path in closed_segments(logs):
+            if path not in passed:
+                passed.add(path)
+                with path.open("rb") as file:
+                    yield path, file
         try:
             file = (logs / CURRENT).open("rb")
         except FileNotFoundError:

@@ -56,6 +56,12 @@ def drawn(rng: Random, typical: float, least: float, most: float) -> float:
     return min(most, max(least, typical * rng.lognormvariate(0.0, 0.8)))
 
 
+def outside(some: range, others: range) -> tuple[int, ...]:
+    """Those of some indices that are not among the others."""
+    below = range(some.start, min(some.stop, others.start))
+    return (*below, *range(max(some.start, others.stop), some.stop))
+
+
 class BookShape:
     """One symbol's book. `price` is about where it trades; `seed` makes its quantities its own."""
 
@@ -130,12 +136,10 @@ class BookShape:
         """The changes of one side behind its best level; the best one's own comes after them and stands."""
         changes: dict[int, Decimal] = {}
         if old != new:
-            for index in old:
-                if index not in new:
-                    changes[index] = ZERO
-            for index in new:
-                if index not in old:
-                    changes[index] = self._renewed(index, now.second)
+            for index in outside(old, new):
+                changes[index] = ZERO
+            for index in outside(new, old):
+                changes[index] = self._renewed(index, now.second)
         for second in range(max(before.second, now.second - RENEWAL_S) + 1, now.second + 1):
             due = new.start + (-second - new.start) % RENEWAL_S
             if due in new:

@@ -22,23 +22,23 @@ QUIET_SHARE = 0.04
 """How often a regime is flat; else it turns against the last trend."""
 SHORTEST_MINUTES, LONGEST_MINUTES, FURTHER_MINUTES = 10, 30, 0.7
 """A regime lasts the shortest time and an exponentially distributed rest of that mean, at most the longest."""
-DRIFT = 0.00045
+DRIFT = 0.00046
 """A trending regime's return a minute."""
-VOLATILITY = 0.0015
+VOLATILITY = 0.0022
 """The standard deviation of a second's shock, times the root of a minute."""
 LASTING = 0.05
 """The share of a shock that stays."""
 RELAXATION_S = 65.0
 """The rest of it decays by a factor e in so many seconds."""
-PERSISTENCE = 0.955
+PERSISTENCE = 0.93
 """How much of the volatility's logarithm is still there a minute later."""
 SPREAD = 0.85
 """Standard deviation of the volatility's logarithm."""
 WIDEST = 2.0 * SPREAD
 """The volatility's logarithm stays within this."""
-BURST_SHARE, BURST = 0.06, 1.8
+BURST_SHARE, BURST = 0.03, 1.8
 """In so many seconds the price moves so many times as much."""
-STILL_SHARE = 0.08
+STILL_SHARE = 0.06
 """In so many seconds it stands still."""
 MOVING_SECONDS = SECONDS * (1 - STILL_SHARE)
 KEPT = exp(-SECONDS / MOVING_SECONDS / RELAXATION_S)

@@ -211,7 +211,7 @@ class SyntheticSource:
     def history(self, symbol: str, before_ms: int, limit: int) -> tuple[Candle, ...]:
         """The newest `limit` minutes of the day before the start that open before `before_ms`, oldest first."""
         history = next(tape.history for tape in self._tapes if tape.symbol == symbol)
-        after = max(0, -((before_ms - START_MS) // MINUTE_MS)) if before_ms < START_MS else 0
+        after = max(0, (START_MS - before_ms) // MINUTE_MS)
         end = max(0, HISTORY_MINUTES - after)
         return tuple(history[max(0, end - limit) : end])
 

@@ -1,0 +1,54 @@
+"""`python -m benchmarks [--quick]`: every figure once, as text and as a table for benchmarks/README.md."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+from collections.abc import Callable
+
+from benchmarks import in_process, tick_to_order
+
+
+def median_ratio(ours: Callable[[], float], theirs: Callable[[], float], rounds: int) -> tuple[float, float, float]:
+    """Medians of both, and the median of the ratios of interleaved rounds."""
+    pairs = [(ours(), theirs()) for _ in range(rounds)]
+    return (
+        statistics.median(a for a, _ in pairs),
+        statistics.median(b for _, b in pairs),
+        statistics.median(a / b for a, b in pairs),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, for a first look")
+    quick = parser.parse_args().quick
+    rounds, orders, count = (2, 60, 5_000) if quick else (5, 200, 20_000)
+
+    found = tick_to_order.measure(rounds, orders)
+    ours, theirs = found["thunes"], found["bare loop"]
+    print(f"Python {platform.python_version()}, {platform.machine()}, {rounds} interleaved rounds\n")
+    print("| figure | THUNES | against | ratio |\n|---|---|---|---|")
+    for name, a, b in (("p50", ours.p50_us, theirs.p50_us), ("p99", ours.p99_us, theirs.p99_us)):
+        print(f"| tick to order, {name} | {a:,.0f} µs | bare loop {b:,.0f} µs | {a / b:.2f} |")
+    for label, run, floor, words in (
+        (
+            "journal events a second, durable by 100",
+            lambda: in_process.journal_events_a_second(count, 100),
+            lambda: in_process.json_lines_a_second(count),
+            "json lines, no chain, no sync",
+        ),
+        (
+            "ticks a second through Stream, Strategy and Risk",
+            lambda: in_process.ticks_a_second(count),
+            lambda: in_process.decoded_a_second(count),
+            "json.loads alone",
+        ),
+    ):
+        a, b, ratio = median_ratio(run, floor, rounds)
+        print(f"| {label} | {a:,.0f} | {words} {b:,.0f} | {ratio:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
