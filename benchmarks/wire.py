@@ -43,7 +43,7 @@ class Wire:
         for side in (writer, far_writer):
             side.close()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen) -> None:  # noqa: ANN001
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen) -> None:
         try:
             while data := await reader.read(1 << 16):
                 seen(data)

@@ -50,9 +50,12 @@ def opened(path: Path, *symbols: str, seed: int = 1) -> Source:
 
 
 def candles_of(events: Sequence[MarketEvent], symbol: str = "BTCUSDT", length: int = MINUTE_MS) -> list[Candle]:
-    builder = CandleBuilder(symbol, length)
-    trades = (event for event in events if isinstance(event, PublicTrade) and event.symbol == symbol)
-    closed = [candle for trade in trades for candle in builder.add(trade)]
+    """The candles that closed until the last event, and the one being formed then."""
+    builder, closed = CandleBuilder(symbol, length), list[Candle]()
+    for event in events:
+        closed += builder.advance(event.time_ms)
+        if isinstance(event, PublicTrade) and event.symbol == symbol:
+            builder.add(event)
     return [*closed, builder.current] if builder.current else closed
 
 

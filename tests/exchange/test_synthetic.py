@@ -45,7 +45,6 @@ def candles_of(events: Sequence[MarketEvent], symbol: str) -> list[Candle]:
 def test_equal_seeds_make_equal_markets_and_others_do_not() -> None:
     assert first_minutes(opened(3), 2) == first_minutes(opened(3), 2)
     assert first_minutes(opened(3), 2) != first_minutes(opened(4), 2)
-    assert opened(3).history("BTCUSDT", opened().start_ms, 9) == opened(3).history("BTCUSDT", opened().start_ms, 9)
 
 
 def test_a_symbol_goes_the_same_way_whoever_else_is_traded() -> None:

@@ -25,7 +25,14 @@ RECORDS = (
     Record("TRADE_REJECTED", "BTCUSDT", Side.BUY, "COOL_DOWN", "c1", risk_snapshot={"epoch": 0}),
     Record("TRADE_APPROVED", "BTCUSDT", Side.BUY, None, "c2", metadata={"quantity": Decimal("0.10")}),
     Record("TRADE_APPROVED", "ETHUSDT", Side.BUY, None, "c3", metadata={"why": "two words\n\x1b[2J", "price": None}),
-    Record("ORDER_FILLED", "BTCUSDT", Side.BUY, None, "c2", metadata={"said": "caf\u00e9", "fee": 0.0000001}),
+    Record(
+        "ORDER_FILLED",
+        "BTCUSDT",
+        Side.BUY,
+        None,
+        "c2",
+        metadata={"said": "caf\u00e9", "left": "\x1b[9A", "fee": 0.0000001},
+    ),
 )
 
 
@@ -119,6 +126,7 @@ def test_text_from_elsewhere_stays_on_its_line_and_moves_no_cursor(audit: Audit)
     _, out, _ = audit("show")
     assert "\x1b" not in out
     assert r'why="two words\n\u001b[2J"' in out
+    assert "said=caf\u00e9 " in out
 
 
 @pytest.mark.parametrize(

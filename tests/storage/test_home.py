@@ -192,6 +192,12 @@ def test_many_who_kill_at_once_all_succeed_and_one_marker_stands(home: Home) -> 
 # --- small files ---
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_a_small_file_is_made_with_the_rights_it_is_to_have(tmp_path: Path, mode: int) -> None:
+    write_whole(tmp_path / "file", b"words", mode)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
+
+
 def test_a_reader_sees_the_old_file_or_the_new_one_and_never_a_part(tmp_path: Path) -> None:
     path = tmp_path / "file"
     whole = {letter * 100_000 for letter in (b"a", b"b")}

@@ -290,6 +290,17 @@ def test_the_day_ends_at_midnight_utc_wherever_the_clock_stands(tmp_path: Path) 
     assert [path.name for path in segments(tmp_path)] == ["audit_trail.2026-11-23.jsonl", CURRENT]
 
 
+def test_a_batch_over_midnight_is_parted_between_the_two_days(tmp_path: Path) -> None:
+    wall = Wall()
+    journal = opened(tmp_path, wall)
+    for _ in range(2):
+        journal.append(Record("HEARTBEAT"))
+    wall.now += timedelta(days=1)
+    journal.append(Record("HEARTBEAT"))
+    journal.commit()
+    assert [path.read_bytes().count(b"\n") for path in segments(tmp_path)] == [2, 1]
+
+
 def test_a_start_on_a_later_day_closes_the_old_days_segment(tmp_path: Path) -> None:
     written(tmp_path, 1)
     journal = opened(tmp_path, Wall(NOON + timedelta(days=3)))

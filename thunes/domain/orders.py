@@ -13,7 +13,7 @@ from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from typing import Any
 
-from thunes.domain.filters import SymbolRules
+from thunes.domain.filters import SymbolRules, market_step
 from thunes.domain.market import Fill, OrderAnswer
 from thunes.errors import ExchangeError
 from thunes.messages import OrderStatus, OrderType, Side
@@ -172,7 +172,7 @@ def absent(state: OrderState, now_ms: int, sent_before_ms: int, recv_window_ms: 
 
 def smallest_sellable(rules: SymbolRules, price: Decimal) -> Decimal:
     """The least quantity that the filters let a MARKET SELL take at `price`; less is dust."""
-    step = max(rules.step_size, rules.market_step)
+    step = market_step(rules.step_size, rules.market_step)
     least = max(rules.min_quantity, rules.market_min, step)
     if rules.apply_min_to_market and price > 0:
         least = max(least, rules.min_notional / price)

@@ -77,11 +77,10 @@ class SymbolPath:
         self._step = plain(rules.step_size) if rules.step_size else SMALLEST_UNIT
         self.shape = BookShape(table.symbol, self._tick, rules.step_size, table.rows[0].open, seed)
 
-    def top_before(self, index: int, first: int) -> Top:
-        """The best prices when a candle begins, `first` being the first one played."""
-        if index > first:
-            return self.steps(index - 1)[-1].top
-        return self._top(self._ticks(self._rows[index].open), True, (0, 0), self._rows[index].open_ms)
+    def opening(self, index: int) -> Top:
+        """The best prices before anything happened, for a market that begins with this candle."""
+        row = self._rows[index]
+        return self._top(self._ticks(row.open), True, (0, 0), row.open_ms)
 
     def events(self, place: Place, top: Top) -> Iterator[Played]:
         """What is played from the beginning of a place's candle on, `top` being the best prices there."""
@@ -199,7 +198,8 @@ class KlineSource:
         runs = []
         for symbol, path in self._paths.items():
             place = self._places[symbol]
-            top = path.top_before(place.candle, self._first[symbol])
+            # Only the first candle is ever taken up before its first event, so this top is replaced in all others.
+            top = path.opening(place.candle)
             run = path.events(place, top)
             for _ in range(place.done):
                 top = next(run).top
