@@ -46,6 +46,8 @@ class StrategyActor(Actor):
         self.tick: Tick | None = None
         self.last_candle_ms = 0
         self.under_way: str | None = None
+        self.refused = False
+        """A tick's intent that was refused is not asked for again before the next closed candle: ticks come in floods."""
         self.exit_again: Intent | None = None
         self.decision = ""
         self.decided_ms = 0
@@ -80,7 +82,7 @@ class StrategyActor(Actor):
     def _tick(self, tick: Tick) -> None:
         self.tick = tick
         intent = self.strategy.on_tick(tick, self.holding)
-        if intent is not None:
+        if intent is not None and not self.refused:
             self._want(intent, tick.market_ms)
             self._publish()
 
@@ -88,6 +90,7 @@ class StrategyActor(Actor):
         if candle.open_ms <= self.last_candle_ms:
             return
         intent = self._feed(candle)
+        self.refused = False
         if intent is None and self.holding is not None:
             intent = self.exit_again
         self.exit_again = None
@@ -144,16 +147,18 @@ class StrategyActor(Actor):
 
     def _refused(self, event: AuditEvent) -> None:
         if event.correlation_id == self.under_way:
-            self._ended(event.reason or "", passing=event.reason in PASSING)
+            self._ended(event.reason or "", filled=False, passing=event.reason in PASSING)
 
     def _progress(self, progress: OrderProgress) -> None:
         self.holding = progress.holding
         if progress.ended and progress.correlation_id == self.under_way:
             filled = progress.event == "ORDER_FILLED"
-            self._ended(progress.reason or progress.event.removeprefix("ORDER_").lower(), passing=not filled)
+            outcome = progress.reason or progress.event.removeprefix("ORDER_").lower()
+            self._ended(outcome, filled=filled, passing=not filled)
 
-    def _ended(self, outcome: str, *, passing: bool) -> None:
+    def _ended(self, outcome: str, *, filled: bool, passing: bool) -> None:
         self.under_way = None
+        self.refused = not filled
         assert self.wanted is not None
         self.decision = f"{self.wanted.side} {self.wanted.cause}: {outcome}"
         if self.wanted.side is Side.SELL and self.holding is not None and passing:

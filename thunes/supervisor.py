@@ -34,7 +34,7 @@ from thunes.commands import PostCommands
 from thunes.control.server import ControlServer
 from thunes.domain.figures import SystemFigures
 from thunes.domain.filters import SymbolRules
-from thunes.errors import JournalError, OperatorError
+from thunes.errors import JournalError, OperatorError, ThunesError
 from thunes.exchange.binance import BinanceRest
 from thunes.exchange.streams import AccountSocket, MarketSocket
 from thunes.live import LiveView
@@ -125,6 +125,7 @@ class System:
     def start(self) -> None:
         self.asked.install()
         endpoints = self._endpoints()
+        set_up_logging(self.home.log, self.shown, (endpoints.api_key, endpoints.api_secret))
         self.home_id = self.home.claim(self.venue, account_name(self.venue, endpoints.api_key), self.ids.new)
         self.world = self._world(endpoints)
         self.doors = self._open_doors(endpoints)
@@ -326,7 +327,11 @@ class System:
             self.asked.kill = False
             self.post.tell("risk", Kill("SIGUSR2", "signal"))
         if self.exchange is not None:
-            self.exchange.revive()
+            try:
+                self.exchange.revive()
+            except ThunesError as error:
+                self.failure = f"The embedded exchange could not be started again: {error}"
+                self.asked.stop = self.failure
 
     def _stop(self) -> int:
         if not self.ended.is_set():

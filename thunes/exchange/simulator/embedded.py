@@ -51,7 +51,7 @@ class Options:
     speed: float | None = None
     """None: 60 for the synthetic market, 1 for a recording."""
     symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")
-    trend: float = 0.0
+    trend: float = 1.0
     fee: Decimal = Decimal("0.001")
     balance: Decimal = Decimal(10_000)
     limits: LimitSettings = field(default_factory=LimitSettings)
