@@ -47,7 +47,7 @@ class StrategyActor(Actor):
         self.last_candle_ms = 0
         self.under_way: str | None = None
         self.refused = False
-        """A tick's intent that was refused is not asked for again before the next closed candle: ticks come in floods."""
+        """A tick's intent that was refused waits for the next closed candle: ticks come in floods."""
         self.exit_again: Intent | None = None
         self.decision = ""
         self.decided_ms = 0

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from thunes.domain.candles import CandleBuilder
+from tests.candles import CandleBuilder
 from thunes.exchange.simulator.rules import entries, symbol_rules
 from thunes.exchange.simulator.sources import Source, open_source
 from thunes.messages import Candle, MarketEvent, PublicTrade

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.candles import CandleBuilder, aggregate
 from tests.exchange import kline_tables
 from tests.exchange.conftest import SHARED
 from tests.exchange.kline_tables import (
@@ -32,7 +33,6 @@ from tests.exchange.kline_tables import (
     replayed,
     table,
 )
-from thunes.domain.candles import CandleBuilder, aggregate
 from thunes.domain.orderbook import OrderBook
 from thunes.errors import SourceError
 from thunes.messages import BookChanged, Candle, MarketEvent, PublicTrade

@@ -13,7 +13,7 @@ from statistics import fmean, median, pstdev
 import orjson
 import pytest
 
-from thunes.domain.candles import CandleBuilder
+from tests.candles import CandleBuilder
 from thunes.domain.orderbook import OrderBook
 from thunes.errors import SourceError
 from thunes.exchange.simulator.rules import entries, symbol_rules, table

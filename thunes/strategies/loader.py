@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import pkgutil
 import sys
@@ -54,13 +53,12 @@ def _from_path(path: Path) -> ModuleType:
     if not path.is_file():
         raise SettingsError([f"strategy {str(path)!r}: no such file; give the path of a .py file."])
     name = f"thunes_user_strategy_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(name)
+    module.__file__ = str(path)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        # Compiled from the text each time: a cached bytecode file could be the one from before the last edit.
+        exec(compile(path.read_text(encoding="utf-8"), path, "exec"), module.__dict__)
     except Exception as error:
         del sys.modules[name]
         raise SettingsError([f"strategy {str(path)!r} cannot be imported: {error!r}; mend the file."]) from error

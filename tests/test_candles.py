@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thunes.domain.candles import CandleBuilder, aggregate, interval_name, open_of
+from tests.candles import CandleBuilder, aggregate, interval_name, open_of
 from thunes.domain.intervals import interval_ms
 from thunes.messages import Candle, PublicTrade
 
