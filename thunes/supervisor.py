@@ -32,9 +32,10 @@ from thunes import __version__
 from thunes.build import git_sha
 from thunes.commands import PostCommands
 from thunes.control.server import ControlServer
+from thunes.domain.books import Books
 from thunes.domain.figures import SystemFigures
 from thunes.domain.filters import SymbolRules
-from thunes.errors import JournalError, OperatorError, ThunesError
+from thunes.errors import JournalBroken, JournalError, OperatorError, ThunesError
 from thunes.exchange.binance import BinanceRest
 from thunes.exchange.streams import AccountSocket, MarketSocket
 from thunes.live import LiveView
@@ -119,6 +120,7 @@ class System:
         self.control: ControlServer | None = None
         self.ready = self.ended = Signal()
         self.failure = ""
+        self.opened: JournalFile | None = None
 
     # --- start ---
 
@@ -129,6 +131,7 @@ class System:
         self.home_id = self.home.claim(self.venue, account_name(self.venue, endpoints.api_key), self.ids.new)
         self.world = self._world(endpoints)
         self.doors = self._open_doors(endpoints)
+        self.opened = self._journal()
         specs = tree(self.world.symbols)
         self.ready, self.ended = plant(self.world, specs, Record("SYSTEM_STARTED", metadata=self._birth()))
 
@@ -180,7 +183,7 @@ class System:
         sha = git_sha()
         database = settings.database.url or f"sqlite:///{self.home.database.resolve()}"
         ports = Ports(
-            open_journal=lambda: JournalFile.open(self.home.logs, wall=clock.wall, git_sha=sha),
+            open_journal=self._take_journal,
             read_journal=partial(read_events, self.home.logs),
             open_books=lambda: BooksStore(database),
             rest=lambda: self._rest(endpoints),
@@ -212,6 +215,14 @@ class System:
             log=log,
         )
 
+    def _journal(self) -> JournalFile:
+        return JournalFile.open(self.home.logs, wall=self.clock.wall, git_sha=self.world.identity.git_sha)
+
+    def _take_journal(self) -> JournalFile:
+        """The journal that was verified before anything started, once; after a crash of its actor, anew."""
+        opened, self.opened = self.opened, None
+        return opened or self._journal()
+
     def _socket_options(self) -> dict[str, Any]:
         return {
             "spawn": spawn,
@@ -234,11 +245,19 @@ class System:
             "symbols": list(self.symbols),
             "params_hash": self.world.identity.params_hash,
         }
-        if self.world.load_books().opening is None:
+        if self._books().opening is None:
             assets = {asset for rules in self.world.rules.values() for asset in (rules.base, rules.quote)}
             held = self.rest.account()
             meta["opening_balances"] = {a: sum(held.get(a, (Decimal(0),))) for a in sorted(assets)}
         return meta
+
+    def _books(self) -> Books:
+        """The books as they are on the disk; JournalBroken names the line that does not verify."""
+        try:
+            return self.world.load_books()
+        except JournalBroken:
+            verify(self.home.logs)  # it counts lines, which reading on from a seq does not
+            raise
 
     def _open_doors(self, endpoints: Endpoints) -> str:
         """Serve metrics and control, and leave word of where they are for `thunes status` and `thunes kill`."""

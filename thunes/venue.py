@@ -76,7 +76,9 @@ class EmbeddedExchange:
         self._spawn = spawn
         self._make_signal = make_signal
         self._on_event = on_event
-        self._last_words = ""
+        self._words: list[str] = []
+        """What it said on standard error before it listened."""
+        self._listening = False
         self._process: subprocess.Popen[bytes] | None = None
         self._port = "0"
         self._stopping = False
@@ -100,7 +102,11 @@ class EmbeddedExchange:
         if not isinstance(endpoints, Endpoints):
             status = process.wait(5)
             error = OperatorError if status == 2 else ThunesError
-            raise error(self._last_words or f"The embedded exchange ended with status {status} before it listened.")
+            *before, last = self._words or [f"The embedded exchange ended with status {status} before it listened."]
+            for line in before:
+                log.error("exchange: %s", line)
+            raise error(last)
+        self._listening = True
         self._port = endpoints.rest.rsplit(":", 1)[1]
         return endpoints
 
@@ -151,8 +157,11 @@ class EmbeddedExchange:
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stderr is not None
         for line in process.stderr:
-            self._last_words = line.decode(errors="replace").rstrip()
-            log.warning("exchange: %s", self._last_words)
+            said = line.decode(errors="replace").rstrip()
+            if self._listening:
+                log.warning("exchange: %s", said)
+            else:
+                self._words.append(said)
 
 
 def public_endpoints(venue: str, other: Exchange, keys: Keys) -> Endpoints:

@@ -166,6 +166,38 @@ def test_an_exchange_that_dies_is_started_again_where_it_was(tmp_path: Path, bus
         assert_books_agree(home, venue.rest(), SYMBOLS)
 
 
+def test_a_broken_line_of_the_journal_refuses_the_start_and_is_named(tmp_path: Path, busy: list[str]) -> None:
+    home = tmp_path / "home"
+    with thunes(home, *busy) as system:
+        wait_for(system.is_ready, what="readiness")
+        assert system.stop() == 0
+    journal = home / "logs" / "audit_trail.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:3], lines[3].replace(b'"git_sha":"', b'"git_sha":"x'), *lines[4:]]))
+    done = command("run", "--metrics-port", "0", "--console-port", "0", home=home)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "line 4" in done.stderr
+    assert not (home / "data" / "KILL").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "where"),
+    [("BTCUSDT-1m-x.csv", b"1623332160000,1,2\n", "row 1"), ("x.jsonl.gz", b"\x1f\x8b\x08\x00", "x.jsonl.gz")],
+)
+def test_a_source_that_cannot_be_read_is_named_in_one_line(
+    tmp_path: Path, name: str, content: bytes, where: str
+) -> None:
+    source = tmp_path / name
+    source.write_bytes(content)
+    ports = ("--metrics-port", "0", "--console-port", "0")
+    done = command("run", *ports, "--symbols", "BTCUSDT", "--source", str(source), home=tmp_path / "home")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert name in done.stderr
+    assert where in done.stderr
+
+
 def small_files(limit: int) -> Any:
     def apply() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
