@@ -7,7 +7,6 @@ else. A crash loses nothing: positions, reservations and the kill switch are rea
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeAlias
 
@@ -288,8 +287,14 @@ class RiskActor(Actor):
 
 
 def _describe(order: SubmitOrder, approved: Approved) -> dict[str, Any]:
-    described = asdict(order)
-    for elsewhere in ("correlation_id", "symbol", "side", "params_hash", "tick_ns"):
-        del described[elsewhere]
-    described["market_time"] = described.pop("market_ms")
-    return {**described, "epoch": approved.epoch, "client_order_id": approved.client_order_id}
+    return {
+        "order_type": order.order_type,
+        "quantity": order.quantity,
+        "reference_price": order.reference_price,
+        "price": order.price,
+        "cause": order.cause,
+        "strategy": order.strategy,
+        "market_time": order.market_ms,
+        "epoch": approved.epoch,
+        "client_order_id": approved.client_order_id,
+    }

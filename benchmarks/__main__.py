@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 
 from benchmarks import in_process, tick_to_order
 
@@ -20,18 +23,14 @@ def median_ratio(ours: Callable[[], float], theirs: Callable[[], float], rounds:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, for a first look")
-    quick = parser.parse_args().quick
-    rounds, orders, count = (2, 60, 5_000) if quick else (5, 200, 20_000)
-
+def rows(rounds: int, orders: int, count: int) -> Iterator[str]:
+    """The table, row by row."""
     found = tick_to_order.measure(rounds, orders)
     ours, theirs = found["thunes"], found["bare loop"]
-    print(f"Python {platform.python_version()}, {platform.machine()}, {rounds} interleaved rounds\n")
-    print("| figure | THUNES | against | ratio |\n|---|---|---|---|")
+    yield "| figure | THUNES | against | ratio |"
+    yield "|---|---|---|---|"
     for name, a, b in (("p50", ours.p50_us, theirs.p50_us), ("p99", ours.p99_us, theirs.p99_us)):
-        print(f"| tick to order, {name} | {a:,.0f} µs | bare loop {b:,.0f} µs | {a / b:.2f} |")
+        yield f"| tick to order, {name} | {a:,.0f} µs | bare loop {b:,.0f} µs | {a / b:.2f} |"
     for label, run, floor, words in (
         (
             "journal events a second, durable by 100",
@@ -47,7 +46,24 @@ def main() -> None:
         ),
     ):
         a, b, ratio = median_ratio(run, floor, rounds)
-        print(f"| {label} | {a:,.0f} | {words} {b:,.0f} | {ratio:.2f} |")
+        yield f"| {label} | {a:,.0f} | {words} {b:,.0f} | {ratio:.2f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, for a first look")
+    parser.add_argument("--write", action="store_true", help="keep the table in benchmarks/RESULTS.md")
+    arguments = parser.parse_args()
+    rounds, orders, count = (2, 60, 5_000) if arguments.quick else (5, 200, 20_000)
+    today = datetime.now(UTC).date().isoformat()
+    machine = f"{today}, Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
+    lines = [f"{machine}, {rounds} interleaved rounds.", ""]
+    print(*lines, sep="\n")
+    for row in rows(rounds, orders, count):
+        print(row, flush=True)
+        lines.append(row)
+    if arguments.write:
+        (Path(__file__).parent / "RESULTS.md").write_text("# Results\n\n" + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

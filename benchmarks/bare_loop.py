@@ -8,6 +8,9 @@ import sys
 import websocket
 from binance.client import Client
 
+QUANTITY = {"BUY": "0.00021", "SELL": "0.00020"}
+"""A little more is bought than sold, because the fee is taken from what is bought."""
+
 
 def main(rest: str, stream: str, key: str, secret: str) -> None:
     client = Client(key, secret, ping=False)
@@ -17,7 +20,7 @@ def main(rest: str, stream: str, key: str, secret: str) -> None:
     side = "BUY"
     while True:
         json.loads(socket.recv())
-        client.create_order(symbol="BTCUSDT", side=side, type="MARKET", quantity="0.00020")
+        client.create_order(symbol="BTCUSDT", side=side, type="MARKET", quantity=QUANTITY[side])
         side = "SELL" if side == "BUY" else "BUY"
 
 

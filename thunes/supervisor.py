@@ -55,6 +55,7 @@ log = logging.getLogger("thunes")
 
 STOPPED_SECONDS = 9.0
 REFRESH_SECONDS = 0.25
+SWITCH_SECONDS = 0.0005
 
 
 def run(settings: Settings, path: Path) -> int:
@@ -62,6 +63,8 @@ def run(settings: Settings, path: Path) -> int:
 
     Raises OperatorError (exit 2) before anything is started when the home or a port cannot be had.
     """
+    # A thread that wakes up for an order must not wait five milliseconds for one that renews a table.
+    sys.setswitchinterval(SWITCH_SECONDS)
     home = Home(path)
     shown = settings.run.log or ("live" if sys.stdout.isatty() else "plain")
     home.prepare()

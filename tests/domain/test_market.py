@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -127,7 +128,7 @@ def test_market_time_is_the_newest_venue_time_seen(guard: MarketGuard) -> None:
 
 def test_a_report_says_the_same_as_a_rest_answer() -> None:
     fill = Fill(9, D(100), D(1), D(100), D("0.1"), "USDT", START, False)
-    fields = {
+    fields: dict[str, Any] = {
         "symbol": "BTCUSDT",
         "client_order_id": "a-1",
         "order_id": 5,

@@ -273,7 +273,7 @@ def test_on_real_candles_it_trades_where_the_averages_cross(shared_data: Path, s
             traded.append((number, intent.side is Side.BUY))
             holding = Holding(D(1), close) if intent.side is Side.BUY else None
     crossed = crossings(closes, 10, 50)
-    expected = []
+    expected: list[tuple[int, bool]] = []
     for number, up in crossed:
         if up != bool(len(expected) % 2):
             expected.append((number, up))

@@ -116,6 +116,15 @@ def test_a_refused_subscription_was_never_open_and_says_the_exchange_s_words(hea
         assert heard.rest() == [("close", "code=-1022 Signature is not valid.")]
 
 
+@pytest.mark.parametrize("status", [200, 400])
+def test_the_answer_to_another_request_is_no_word_on_the_subscription(heard: Heard, status: int) -> None:
+    refusal = {"id": "subscribe", "status": 400, "error": {"code": -1022, "msg": "Signature is not valid."}}
+    handler, _ = answering(json.dumps({"id": "another", "status": status}), json.dumps(refusal))
+    with serving(handler) as url:
+        account_socket(url, heard).open()
+        assert heard.rest() == [("close", "code=-1022 Signature is not valid.")]
+
+
 def test_a_connection_that_ends_before_the_confirmation_was_never_open(heard: Heard) -> None:
     def handle(connection: ServerConnection) -> None:
         connection.recv()

@@ -48,7 +48,11 @@ def test_it_asks_for_all_its_streams_in_one_connection(heard: Heard) -> None:
 
 
 def test_frames_come_as_bytes_in_order_with_the_time_they_came(heard: Heard) -> None:
-    with serving(lambda connection: [connection.send(f"frame {n}") for n in range(200)]) as url:  # type: ignore[arg-type]
+    def send(connection: ServerConnection) -> None:
+        for n in range(200):
+            connection.send(f"frame {n}")
+
+    with serving(send) as url:
         market = market_socket(url, heard)
         market.open()
         assert heard.next() == ("open",)
@@ -140,10 +144,15 @@ class TestClosing:
             assert heard.rest() == [("close", "closed by us")]
 
     def test_it_may_be_asked_for_by_the_thread_that_reads(self, heard: Heard) -> None:
-        with serving(lambda connection: [connection.send("x") for _ in range(3)]) as url:  # type: ignore[arg-type]
-            market = MarketSocket(
-                url, STREAMS, **{**heard.options(), "on_frame": lambda _data, _received_ns: market.close()}
-            )
+        def send(connection: ServerConnection) -> None:
+            for _ in range(3):
+                connection.send("x")
+
+        def close(_data: bytes, _received_ns: int) -> None:
+            market.close()
+
+        with serving(send) as url:
+            market = MarketSocket(url, STREAMS, **{**heard.options(), "on_frame": close})
             market.open()
             assert heard.rest() == [("open",), ("close", "closed by us")]
 
@@ -183,7 +192,7 @@ class TestNotConnecting:
 
     def test_a_refused_handshake_says_the_status_alone(self, heard: Heard) -> None:
         def ban(connection: ServerConnection, _request: Request) -> Response:
-            return connection.respond(418, "<html>a long page</html>")  # type: ignore[arg-type]
+            return connection.respond(418, "<html>a long page</html>")
 
         with serving(quiet, process_request=ban) as url:
             market_socket(url, heard).open()
@@ -191,7 +200,11 @@ class TestNotConnecting:
 
     def test_an_exchange_that_does_not_answer_is_given_up_on(self, heard: Heard) -> None:
         ended = threading.Event()
-        with listening(lambda _connection: bool(ended.wait(TIMEOUT_S)) and None) as url:
+
+        def say_nothing(_connection: socket.socket) -> None:
+            ended.wait(TIMEOUT_S)
+
+        with listening(say_nothing) as url:
             market_socket(url, heard, timeout=0.1).open()
             [(what, why)] = heard.rest()
             ended.set()

@@ -92,7 +92,7 @@ class RiskState:
 
     def cool_down_until_ms(self) -> int:
         loss = self.books.last_loss_ms
-        return loss + int(self.limits.cool_down * 1000) if loss else 0
+        return loss + int(self.limits.cool_down * 1000) if loss and self.limits.cool_down else 0
 
 
 def snapshot(state: RiskState) -> dict[str, Any]:
@@ -233,6 +233,7 @@ def _symbol_and_filters(state: RiskState, order: SubmitOrder, _now_ns: int) -> s
         quote_quantity=None,
         average_price=price,
         last_price=price,
+        position=state.books.balances.get(rules.base, ZERO),
     )
     return None if broken is None else "FILTER_" + broken.removesuffix("_FILTER")
 

@@ -26,8 +26,8 @@ T = TypeVar("T")
 FATE_UNKNOWN = frozenset({-1001, -1006, -1007, -1008})
 """Codes that say nothing of whether the request was carried out (errors.md)."""
 
-MISSHAPEN = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
-"""What reading an answer raises that is JSON and yet not what is documented."""
+MISSHAPEN = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError)
+"""What reading an answer raises that is not what is documented; a nesting too deep to read is a RecursionError."""
 
 USED_WEIGHT = "x-mbx-used-weight-1m"
 
@@ -222,7 +222,7 @@ def _number(text: str) -> Decimal:
 
 
 def _as_ours(error: BinanceAPIException) -> ExchangeError | NetworkError:
-    code, status = error.code or 0, error.status_code
+    code, status = error.code if isinstance(error.code, int) else 0, error.status_code
     if status >= 500 or code in FATE_UNKNOWN or not code:
         return NetworkError(f"The exchange answered {status} (code={code} {error.message}); its fate is unknown.")
     retry_after = getattr(error.response, "headers", {}).get("Retry-After", "")
