@@ -29,10 +29,10 @@ FSYNC_BOUNDS_MS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 50.0, 250.0)
 
 @dataclass(slots=True)
 class Pending:
-    """A record on its way to the disk; `event` is its line once it has been sealed."""
+    """A record on its way to the disk, and the line that it was sealed into."""
 
     record: Record
-    event: AuditEvent | None = None
+    event: AuditEvent
 
 
 class AuditActor(Actor):
@@ -49,7 +49,7 @@ class AuditActor(Actor):
     def on_start(self) -> None:
         self.journal = self.world.ports.open_journal()
         for pending in self.batch:
-            if pending.event is None or pending.event.seq > self.journal.seq:
+            if not self._is_on_the_disk(pending.event):
                 pending.event = self.journal.append(pending.record)
         self._commit()
 
@@ -68,12 +68,17 @@ class AuditActor(Actor):
         self._commit()
         self.journal.close()
 
+    def _is_on_the_disk(self, event: AuditEvent) -> bool:
+        """Whether the file has this very line: its seq alone may have gone to a repair's line since."""
+        found = next(iter(self.world.ports.read_journal(event.seq - 1)), None)
+        return found is not None and found.hash == event.hash
+
     def _append(self, record: Record) -> None:
         if not self.batch:
             self.batch_since_ns = self.world.clock.monotonic_ns()
-        pending = Pending(record)
-        self.batch.append(pending)
-        pending.event = self.journal.append(record)
+        # Sealed first: a record that the journal refuses must not come back with the batch at every restart.
+        event = self.journal.append(record)
+        self.batch.append(Pending(record, event))
 
     def _commit(self) -> None:
         """Make the batch durable, then pass it on; the order of these two is the promise."""
@@ -92,7 +97,6 @@ class AuditActor(Actor):
         events = []
         for pending in self.batch:
             event = pending.event
-            assert event is not None
             events.append(event)
             self.counts[event.event] += 1
             if event.event == "TRADE_APPROVED":

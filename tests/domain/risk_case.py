@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from thunes.domain.books import Books, OpenOrder, Position
 from thunes.domain.risk import RiskState, refusal
@@ -18,8 +18,7 @@ MARKET_MS = 1_735_689_600_000
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT")
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     max_daily_loss: Decimal = D(20)
     max_positions: int = 3
     max_notional: Decimal = D(50)

@@ -244,6 +244,13 @@ def test_one_order_of_a_symbol_and_side_at_a_time(side: Side) -> None:
     assert case.reason == "DUPLICATE_SYMBOL"
 
 
+def test_a_second_sell_is_a_duplicate_before_it_is_one_of_nothing() -> None:
+    case = Case(SELL)
+    assert case.reason == "NO_POSITION"
+    case.reserve(under_way("BTCUSDT", Side.SELL))
+    assert case.reason == "DUPLICATE_SYMBOL"
+
+
 def test_a_position_may_be_sold_while_its_buy_is_still_under_way() -> None:
     case = selling()
     case.reserve(under_way("BTCUSDT", Side.BUY))

@@ -34,7 +34,10 @@ EXACT = Context(prec=100, rounding=ROUND_DOWN)
 
 def round_down(value: Decimal, step: Decimal) -> Decimal:
     """The greatest multiple of `step` that is at most `value`; a step of 0 leaves it unchanged."""
-    return EXACT.subtract(value, EXACT.remainder(value, step)) if step else value
+    if not step:
+        return value
+    # In the step's own decimals: a quotient's thirty digits have no place in an order or a journal.
+    return EXACT.quantize(EXACT.subtract(value, EXACT.remainder(value, step)), step)
 
 
 def quote_amount(price: Decimal, quantity: Decimal) -> Decimal:
