@@ -16,10 +16,21 @@ from actors.runtime.mailbox import MailboxPolicy
 from actors.world import World
 from thunes.domain import risk
 from thunes.domain.books import FILLS, ZERO, Books, OpenOrder, has_ended
-from thunes.domain.figures import PositionFigures, RiskFigures
+from thunes.domain.filters import sellable
 from thunes.domain.journal import AuditEvent
 from thunes.domain.orders import client_order_id
-from thunes.messages import Kill, Reconcile, Record, Resume, SubmitOrder, Tick, UrgentRecord
+from thunes.domain.risk_figures import risk_figures
+from thunes.messages import (
+    Kill,
+    OrderType,
+    Reconcile,
+    Record,
+    Resume,
+    Side,
+    SubmitOrder,
+    Tick,
+    UrgentRecord,
+)
 from thunes.strategies.base import Holding
 
 Received: TypeAlias = (
@@ -216,11 +227,13 @@ class RiskActor(Actor):
             self._kill(Kill(self.world.home.kill_reason(), "marker"))
 
     def _kill(self, kill: Kill) -> None:
-        """In memory at once, on the disk by way of Audit; a second one changes nothing."""
+        """In memory at once, on the disk by way of Audit; a second one changes nothing, but may still flatten."""
         books = self.state.books
         if not self.loaded:
             self.waiting_kill = kill  # until the books are read nothing is approved, and the epoch is not known
             return
+        if kill.flatten:
+            self._flatten()
         if books.kill_active:
             return
         since = self.world.clock.wall().isoformat()
@@ -229,6 +242,28 @@ class RiskActor(Actor):
         meta = {"why": kill.reason, "source": kill.source, "epoch": books.epoch, "since": since}
         snapshot = risk.snapshot(self.state)
         self.tell("audit", UrgentRecord("KILL_SWITCH_ACTIVATED", risk_snapshot=snapshot, metadata=meta))
+
+    def _flatten(self) -> None:
+        """Ask ourselves to sell what is held, as far as the filters allow; every check of a sell applies."""
+        for position in self.state.books.open_positions:
+            tick, rules = self.state.ticks.get(position.symbol), self.state.rules[position.symbol]
+            quantity = sellable(rules, position.quantity, tick.bid) if tick is not None else ZERO
+            if tick is None or not quantity:
+                self.world.log.warning("%s cannot be flattened: no price, or too little to sell.", position.symbol)
+                continue
+            order = SubmitOrder(
+                correlation_id=self.world.ids.new(),
+                symbol=position.symbol,
+                side=Side.SELL,
+                order_type=OrderType.MARKET,
+                quantity=quantity,
+                reference_price=tick.bid,
+                cause="FLATTEN",
+                strategy="operator",
+                params_hash=self.world.identity.params_hash,
+                market_ms=tick.market_ms,
+            )
+            self.tell(self.name, order)
 
     def _resume(self, resume: Resume) -> None:
         books = self.state.books
@@ -247,43 +282,8 @@ class RiskActor(Actor):
         self.tell("audit", UrgentRecord("KILL_SWITCH_DEACTIVATED", risk_snapshot=snapshot, metadata=meta))
 
     def _publish(self) -> None:
-        state, books = self.state, self.state.books
         self.published_ns = self.world.clock.monotonic_ns()
-        self.publish(
-            RiskFigures(
-                synced=state.synced,
-                kill_active=books.kill_active,
-                kill_reason=books.kill_reason,
-                kill_since=books.kill_since,
-                epoch=books.epoch,
-                daily_pnl=state.daily_pnl(),
-                daily_loss_limit=state.limits.max_daily_loss,
-                realised_today=books.realised_today,
-                realised_total=books.realised_total,
-                fees_total=books.fees_quote,
-                equity=state.equity(),
-                drawdown=float(state.drawdown()),
-                positions=tuple(self._position(symbol) for symbol in sorted(books.positions)),
-                balances=dict(books.balances),
-                reserved=len(books.orders),
-                max_positions=state.limits.max_positions,
-                cool_down_until_ms=state.cool_down_until_ms(),
-                decisions=dict(self.decisions),
-            )
-        )
-
-    def _position(self, symbol: str) -> PositionFigures:
-        position, tick = self.state.books.positions[symbol], self.state.ticks.get(symbol)
-        held = position.quantity if position.is_open else ZERO
-        return PositionFigures(
-            symbol=symbol,
-            quantity=held,
-            entry_price=position.entry_price if position.is_open else ZERO,
-            opened_ms=position.opened_ms,
-            unrealised=self.state.position_pnl(symbol),
-            dust=position.quantity - held,
-            value=held * tick.bid if tick is not None else position.cost,
-        )
+        self.publish(risk_figures(self.state, self.decisions))
 
 
 def _describe(order: SubmitOrder, approved: Approved) -> dict[str, Any]:

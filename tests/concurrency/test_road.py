@@ -186,6 +186,19 @@ def test_after_a_kill_is_on_the_disk_and_taken_no_buy_reaches_the_exchange(runni
     assert [sides[order_id] for order_id in running.venue.placed[mark:] if sides[order_id] == "BUY"] == []
 
 
+def test_a_kill_that_flattens_sells_what_is_held_and_buys_no_more(running: Running) -> None:
+    for symbol in SYMBOLS:
+        trade(running, symbol, 0)
+    wait_for(lambda: ended(running) and all(sellable(running, symbol) for symbol in SYMBOLS), what="two positions")
+    running.tell("risk", Kill("drill", "test", flatten=True))
+    wait_for(lambda: not any(p.quantity for p in running.figures("risk").positions), what="no position")
+    running.tell("risk", order(running, "BTCUSDT", Side.BUY))
+    wait_for(lambda: len(decisions(running)) == 5, what="five decisions")
+    last = list(read_events(running.world.home.logs))[-1]
+    assert (last.event, last.reason) == ("TRADE_REJECTED", "KILL_SWITCH")
+    assert len(running.venue.placed) == 4
+
+
 def test_a_disk_that_fails_lets_no_order_out_and_gives_up_with_the_switch_on(tmp_path: Path) -> None:
     from thunes.storage.journal import JournalFile
 
