@@ -110,10 +110,14 @@ class BooksStore:
         self._database = connect(url, **({"pragmas": pragmas} if url.startswith("sqlite") else {}))
         self._saved: dict[tuple[str, str], str] = {}
         # Models are shared by all threads and stores, so none is bound to a database: each query is told its own.
-        with self._usable():
-            self._database.connect(reuse_if_open=True)
-            for model in MODELS:
-                peewee.SchemaManager(model, self._database).create_all(safe=True)
+        try:
+            with self._usable():
+                self._database.connect(reuse_if_open=True)
+                for model in MODELS:
+                    peewee.SchemaManager(model, self._database).create_all(safe=True)
+        except BooksUnusable:
+            self._database.close()
+            raise
 
     @classmethod
     def at(cls, path: Path) -> BooksStore:

@@ -109,8 +109,13 @@ class Embedded:
         self._lock = lock(options.home)
         try:
             self._store = Store(options.home / "data" / "exchange.db")
+        except BaseException:
+            self._lock.close()
+            raise
+        try:
             self._store.claim(options.identity())
         except BaseException:
+            self._store.close()
             self._lock.close()
             raise
         self.account = self._open_account()

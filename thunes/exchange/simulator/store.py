@@ -71,6 +71,7 @@ class Store:
             with self._bound():
                 self._database.create_tables(tables.ALL)
         except peewee.DatabaseError as error:
+            self._database.close()
             raise OperatorError(f"{path} cannot be used ({error}): mend or remove it, or use another --home") from error
 
     def close(self) -> None:
