@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.protocol import Approved, Permit
 from tests.e2e.support import wait_for
 from tests.venue_in_process import Running, Venue, make_world, rules_of, start
 from thunes.domain.books import Books
@@ -184,6 +185,32 @@ def test_after_a_kill_is_on_the_disk_and_taken_no_buy_reaches_the_exchange(runni
         if e.event == "TRADE_APPROVED"
     }
     assert [sides[order_id] for order_id in running.venue.placed[mark:] if sides[order_id] == "BUY"] == []
+
+
+def permit(running: Running, side: Side, epoch: int) -> Permit:
+    intent = order(running, "BTCUSDT", side)
+    return Permit(Approved(intent, epoch, f"homehome-{intent.correlation_id}"))
+
+
+def withheld(running: Running) -> list[str | None]:
+    return [e.reason for e in read_events(running.world.home.logs) if e.event == "ORDER_REJECTED"]
+
+
+def test_an_approval_of_before_the_kill_is_not_sent_after_it(running: Running) -> None:
+    running.tell("risk", Kill("drill", "test"))
+    wait_for(lambda: running.figures("order.BTCUSDT").epoch == 1, what="the acknowledgement")
+    running.world.home.clear_kill()  # so that the epoch alone has to hold
+    running.tell("order.BTCUSDT", permit(running, Side.BUY, epoch=0))
+    wait_for(lambda: withheld(running) == ["STALE_EPOCH"], what="the refusal")
+    assert running.venue.placed == []
+
+
+def test_a_kill_marker_from_outside_holds_at_the_next_send_and_becomes_a_kill(running: Running) -> None:
+    running.world.home.write_kill("from outside", "test", "now")
+    running.tell("order.BTCUSDT", permit(running, Side.BUY, epoch=0))
+    wait_for(lambda: withheld(running) == ["KILL_SWITCH"], what="the refusal")
+    wait_for(lambda: running.figures("risk").kill_active, what="the kill")
+    assert running.venue.placed == []
 
 
 def test_a_kill_that_flattens_sells_what_is_held_and_buys_no_more(running: Running) -> None:
