@@ -55,6 +55,9 @@ class AccountStreamActor(Actor):
     def on_stop(self) -> None:
         self.connection.drop()
 
+    def on_failure(self, *_error: Any) -> None:
+        self.connection.drop()
+
     def _opened(self, generation: int) -> None:
         if self.connection.opened(generation):
             self.tell("reconciler", Reconcile("account stream connected"))

@@ -2,13 +2,14 @@
 
 Receives Record and Flush. Appends each record, makes all that is queued durable with one fdatasync, and only then
 passes on: an approval to the breaker, every event to those whom `actors/routing.py` names. A crash loses nothing: the
-batch under way goes to the replacement, which drops what the file already holds. A disk that fails passes nothing on.
+batch under way, who waits for a flush and the record in hand go to the replacement, which drops what the file already
+holds. So after a crash an event may be passed on twice; who is told knows its seq. A disk that fails passes nothing on.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeAlias
 
 from actors.protocol import Flush, Flushed, Journaled
@@ -28,6 +29,16 @@ FSYNC_BOUNDS_MS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 50.0, 250.0)
 
 
 @dataclass(slots=True)
+class Unfinished:
+    """What one incarnation leaves to the next."""
+
+    batch: list[Pending] = field(default_factory=list)
+    flushes: list[str] = field(default_factory=list)
+    last: Record | None = None
+    """The record that was appended last."""
+
+
+@dataclass(slots=True)
 class Pending:
     """A record on its way to the disk, and the line that it was sealed into."""
 
@@ -40,8 +51,8 @@ class AuditActor(Actor):
 
     def __init__(self, world: World, name: str, incarnation: int = 0) -> None:
         super().__init__(world, name, incarnation)
-        self.batch: list[Pending] = world.carry.setdefault(name, [])
-        self.flushes: list[str] = []
+        self.unfinished: Unfinished = world.carry.setdefault(name, Unfinished())
+        self.batch = self.unfinished.batch
         self.counts: Counter[str] = Counter()
         self.fsync = Recorder(FSYNC_BOUNDS_MS)
         self.batch_since_ns = 0
@@ -58,7 +69,7 @@ class AuditActor(Actor):
             case Record():
                 self._append(message)
             case Flush(reply_to):
-                self.flushes.append(reply_to)
+                self.unfinished.flushes.append(reply_to)
             case _:
                 raise TypeError(f"audit does not understand {type(message).__name__}")
         if self.mailbox.empty() or len(self.batch) >= BATCH:
@@ -67,6 +78,14 @@ class AuditActor(Actor):
     def on_stop(self) -> None:
         self._commit()
         self.journal.close()
+
+    def on_failure(self, *_error: Any) -> None:
+        self.journal.close()
+
+    def bury(self, message: Any) -> None:
+        """Take the record or flush that the incarnation before had in hand, unless it got that far."""
+        if message is not self.unfinished.last and isinstance(message, Record | Flush):
+            self.on_receive(message)
 
     def _is_on_the_disk(self, event: AuditEvent) -> bool:
         """Whether the file has this very line: its seq alone may have gone to a repair's line since."""
@@ -79,6 +98,7 @@ class AuditActor(Actor):
         # Sealed first: a record that the journal refuses must not come back with the batch at every restart.
         event = self.journal.append(record)
         self.batch.append(Pending(record, event))
+        self.unfinished.last = record
 
     def _commit(self) -> None:
         """Make the batch durable, then pass it on; the order of these two is the promise."""
@@ -88,9 +108,9 @@ class AuditActor(Actor):
         if self.batch:
             self.fsync.observe((after - before) / 1e6)
         self._pass_on()
-        flushes, self.flushes = self.flushes, []
-        for reply_to in flushes:
+        for reply_to in self.unfinished.flushes:
             self.tell(reply_to, Flushed())
+        self.unfinished.flushes.clear()
         self._publish((after - self.batch_since_ns) / 1e6 if self.batch_since_ns else 0.0)
 
     def _pass_on(self) -> None:
@@ -100,7 +120,7 @@ class AuditActor(Actor):
             events.append(event)
             self.counts[event.event] += 1
             if event.event == "TRADE_APPROVED":
-                self.tell("breaker", pending.record.subject)
+                self.tell("breaker", replace(pending.record.subject, seq=event.seq))
             for name in receivers(event, self.world.symbols):
                 self.tell(name, event)
         if events:

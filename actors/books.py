@@ -43,6 +43,9 @@ class BooksActor(Actor):
         self._store()
         self.store.close()
 
+    def on_failure(self, *_error: Any) -> None:
+        self.store.close()
+
     def _store(self) -> None:
         events, self.waiting = tuple(self.waiting), []
         if events and events[0].seq > self.books.seq + 1:

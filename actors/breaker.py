@@ -1,14 +1,15 @@
 """BreakerActor: one circuit for the exchange, and the exchange's budgets.
 
 Receives Approved (from Audit, so it is on the disk) and CallOutcome. Tells OrderActor a Permit, or Audit the refusal,
-which frees the reservation. A crash forgets the circuit's count: it starts closed, and permits are asked for anew.
+which frees the reservation. A crash forgets the circuit's count: it starts closed. The approval in hand is then an
+orphan: OrderActor finds out whether it came that far.
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar, TypeAlias
 
-from actors.protocol import Approved, CallOutcome, Permit
+from actors.protocol import Approved, CallOutcome, Orphan, Permit
 from actors.runtime.actor import Actor
 from actors.runtime.mailbox import MailboxPolicy
 from actors.world import World
@@ -31,6 +32,7 @@ class BreakerActor(Actor):
         self.circuit = Circuit(CIRCUIT, fail_max=settings.fail_max, reset_timeout=settings.reset_timeout)
         self.used_weight = 0
         self.quiet_until_ns = 0
+        self.seen_seq = 0
 
     def on_start(self) -> None:
         self._publish()
@@ -47,12 +49,19 @@ class BreakerActor(Actor):
                 raise TypeError(f"breaker does not understand {type(message).__name__}")
         self._publish()
 
+    def bury(self, message: Any) -> None:
+        if isinstance(message, Approved):
+            self.tell(f"order.{message.order.symbol}", Orphan(message))
+
     def _permit(self, approved: Approved) -> None:
+        if approved.seq <= self.seen_seq:
+            return  # a crash of Audit's passed it on twice
+        self.seen_seq = approved.seq
         now_ns = self.world.clock.monotonic_ns()
         if now_ns < self.quiet_until_ns:
             self._refuse(approved, "RATE_LIMIT")
             return
-        allowed, changes = self.circuit.permit(now_ns)
+        allowed, changes = self.circuit.permit(approved.order.correlation_id, now_ns)
         self._tell(changes)
         if allowed:
             self.tell(f"order.{approved.order.symbol}", Permit(approved))
@@ -80,11 +89,11 @@ class BreakerActor(Actor):
         if outcome.retry_after:
             self.quiet_until_ns = max(self.quiet_until_ns, now_ns + int(outcome.retry_after * 1e9))
         if not outcome.made:
-            self.circuit.withdraw()
+            self.circuit.withdraw(outcome.about)
         elif outcome.failed:
-            self._tell(self.circuit.failed(now_ns))
+            self._tell(self.circuit.failed(outcome.about, now_ns))
         else:
-            self._tell(self.circuit.succeeded())
+            self._tell(self.circuit.succeeded(outcome.about))
 
     def _tell(self, changes: list[Transition]) -> None:
         for change in changes:

@@ -6,8 +6,6 @@ collects on a scrape. A crash loses its counts since start, as a restart of the 
 
 from __future__ import annotations
 
-import resource
-import shutil
 from collections import Counter
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -64,9 +62,10 @@ class MetricsActor(Actor):
             if isinstance(order, OrderFigures) and order.latency_ms is not None:
                 bounds = [*map(str, order.latency_ms.bounds), "inf"]
                 latency.update(dict(zip(bounds, order.latency_ms.counts, strict=True)))
+        machine = self.world.ports.machine_figures()
         meta = {
-            "rss_peak_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-            "disk_free": shutil.disk_usage(self.world.home.path).free,
+            "rss_peak_kb": machine.rss_peak_kb,
+            "disk_free": machine.disk_free,
             "clock_skew_ms": round(self.world.ports.exchange_figures().clock_skew_ms, 3),
             "order_latency_ms": dict(latency),
             "alerts_pending": 0,

@@ -1,14 +1,14 @@
 """OrderActor: one symbol's orders, from a permit to their last event.
 
-Receives Permit, execution reports, answers, Ask (time to ask about an order of unknown fate), the kill switch, Halt.
-Tells Audit every event and Breaker the outcome of each call. A crash loses nothing: every approval without a terminal
-event is asked for at the exchange by client order id, and none is sent late.
+Receives Permit, Orphan, execution reports, replies of the wire (on the spot or as messages: both go the same way), Ask
+(time to ask about an order of unknown fate), the kill switch, Halt. Tells Audit every event and Breaker the outcome of
+each call. A crash loses nothing: every approval without a terminal event is asked for at the exchange by client order
+id, and none is sent late. A permit that comes twice is sent once.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any, ClassVar, TypeAlias
 
@@ -16,19 +16,19 @@ from actors.protocol import (
     Answered,
     Ask,
     CallOutcome,
-    CancelReplied,
     Flush,
     Flushed,
     Halt,
     Lost,
-    MissingFills,
+    Orphan,
     Permit,
     Refused,
+    Replied,
+    Request,
     WireReply,
 )
 from actors.runtime.actor import Actor
 from actors.runtime.mailbox import MailboxPolicy
-from actors.wire import LiveWire
 from actors.world import World
 from thunes.domain import orders
 from thunes.domain.books import OpenOrder
@@ -40,7 +40,7 @@ from thunes.domain.orders import Observed, OrderState, Phase
 from thunes.errors import ExchangeError
 from thunes.messages import Kill, OrderType, Record, Side
 
-Received: TypeAlias = Permit | ExecutionReport | CancelReplied | Ask | AuditEvent | Halt | Flushed
+Received: TypeAlias = Permit | Orphan | ExecutionReport | Replied | Ask | AuditEvent | Halt | Flushed
 
 ORDER_DOES_NOT_EXIST = -2013
 DUPLICATE_ORDER = "Duplicate order sent."
@@ -55,12 +55,15 @@ class OrderActor(Actor):
         super().__init__(world, name, incarnation)
         self.symbol = name.partition(".")[2]
         self.rules = world.rules[self.symbol]
-        self.wire = LiveWire(world, name)
+        self.wire = world.ports.wire(world, name)
         self.orders: dict[str, OrderState] = {}
         self.sent_ms: dict[str, int] = {}
         self.waits: dict[str, float] = {}
         self.early: list[Permit] = []
+        self.cancelling: set[str] = set()
         self.recovered = False
+        self.seen_seq = 0
+        """Approvals up to this line of the journal have been acted on, here or by an incarnation before."""
         self.halted = False
         self.killed = False
         self.epoch = 0
@@ -77,10 +80,12 @@ class OrderActor(Actor):
         match message:
             case Permit():
                 self._permitted(message)
+            case Orphan():
+                self.tell("audit", Flush(self.name))
             case ExecutionReport():
                 self._reported(message)
-            case CancelReplied(reply):
-                self._cancel_replied(reply)
+            case Replied(request, reply):
+                self._replied(request, reply)
             case Ask(correlation_id):
                 self._ask(correlation_id)
             case AuditEvent():
@@ -100,11 +105,12 @@ class OrderActor(Actor):
             self.early.append(permit)
             return
         approved = permit.approved
-        order = approved.order
-        known = self.orders.get(order.correlation_id)
-        if known is not None and known.phase is not Phase.APPROVED:
-            self.tell("breaker", CallOutcome(failed=False, made=False))
-            return  # its fate is being asked for already
+        order, known = approved.order, self.orders.get(permit.approved.order.correlation_id)
+        acted_on = known.phase is not Phase.APPROVED if known is not None else approved.seq <= self.seen_seq
+        self.seen_seq = max(self.seen_seq, approved.seq)
+        if acted_on:
+            self._unused(order.correlation_id)
+            return
         state = OrderState(
             correlation_id=order.correlation_id,
             client_order_id=approved.client_order_id,
@@ -118,10 +124,13 @@ class OrderActor(Actor):
         self.orders[state.correlation_id] = state
         reason = self._withhold(state)
         if reason is not None:
-            self.tell("breaker", CallOutcome(failed=False, made=False))
+            self._unused(state.correlation_id)
             self._follow(orders.withheld(state, reason))
             return
         self._send(state, order.market_ms, order.tick_ns)
+
+    def _unused(self, correlation_id: str) -> None:
+        self.tell("breaker", CallOutcome(correlation_id, failed=False, made=False))
 
     def _withhold(self, state: OrderState) -> str | None:
         """Why this must not be sent after all, looked at immediately before each send."""
@@ -142,29 +151,65 @@ class OrderActor(Actor):
         self.sent_ms[state.correlation_id] = self.world.clock.wall_ms()
         if tick_ns:
             self.tick_to_order.observe((self.world.clock.monotonic_ns() - tick_ns) / 1e6)
-        reply = self.wire.place(state)
-        self._tell_breaker(reply)
-        if isinstance(reply, Answered):
-            self.latency.observe(reply.took_ns / 1e6)
-        self._replied(reply, placing=True)
+        self._take(Request.PLACE, self.wire.place(state))
 
     # --- what the exchange says ---
 
-    def _replied(self, reply: WireReply, *, placing: bool) -> None:
+    def _take(self, request: Request, reply: WireReply | None) -> None:
+        """A reply that the wire gave on the spot; one that comes later is told as Replied."""
+        if reply is not None:
+            self._replied(request, reply)
+
+    def _replied(self, request: Request, reply: WireReply) -> None:
+        self._tell_breaker(reply)
         state = self.orders.get(reply.correlation_id)
         if state is None:
             return
+        match request:
+            case Request.PLACE:
+                self._placed(state, reply)
+            case Request.QUERY:
+                self._answered(state, reply)
+            case Request.FILLS:
+                self._fills_read(state, reply)
+            case Request.CANCEL:
+                self._cancelled(state, reply)
+
+    def _placed(self, state: OrderState, reply: WireReply) -> None:
         match reply:
-            case Answered(_, answer):
+            case Answered(_, answer, took_ns):
+                self.latency.observe(took_ns / 1e6)
                 self._observe(state, answer)
-            case Refused(_, error) if placing and DUPLICATE_ORDER not in error.message:
+            case Refused(_, error) if DUPLICATE_ORDER not in error.message:
                 self.rejected[str(error.code)] += 1
                 self.world.log.warning("%s: order %s refused: %s", self.symbol, state.client_order_id, error)
                 self._follow(orders.refused(state, error))
+            case Refused(_, error) | Lost(_, error):
+                self._unknown(state, str(error))
+
+    def _answered(self, state: OrderState, reply: WireReply) -> None:
+        match reply:
+            case Answered(_, answer):
+                self._observe(state, answer)
             case Refused(_, error) if error.code == ORDER_DOES_NOT_EXIST:
                 self._absent(state)
             case Refused(_, error) | Lost(_, error):
                 self._unknown(state, str(error))
+
+    def _fills_read(self, state: OrderState, reply: WireReply) -> None:
+        observed = orders.observe(state, reply.answer, self.rules) if isinstance(reply, Answered) else None
+        if observed is not None:
+            state = self._follow(observed)
+        if observed is None or observed.fills_missing:
+            self._ask_in(FIRST_ASK, state.correlation_id)
+
+    def _cancelled(self, state: OrderState, reply: WireReply) -> None:
+        """A refused cancel means that the order has ended, or never was: only a query tells which."""
+        if isinstance(reply, Answered):
+            self._observe(state, reply.answer)
+        else:
+            self.cancelling.discard(state.correlation_id)
+            self._ask_in(FIRST_ASK, state.correlation_id)
 
     def _reported(self, report: ExecutionReport) -> None:
         for state in self.orders.values():
@@ -173,24 +218,13 @@ class OrderActor(Actor):
                     self._observe(state, report.as_answer())
                 return
 
-    def _cancel_replied(self, reply: WireReply) -> None:
-        """A refused cancel means that the order has ended, or never was: only a query tells which."""
-        if isinstance(reply, Answered):
-            self._replied(reply, placing=False)
-        elif reply.correlation_id in self.orders:
-            self._ask_in(FIRST_ASK, reply.correlation_id)
-
     def _observe(self, state: OrderState, answer: OrderAnswer) -> None:
         observed = orders.observe(state, answer, self.rules)
         state = self._follow(observed)
-        if not observed.fills_missing:
-            return
-        found = self.wire.fills(state)
-        if isinstance(found, MissingFills):
-            observed = orders.observe(state, replace(answer, fills=found.fills), self.rules)
-            state = self._follow(observed)
         if observed.fills_missing:
-            self._ask_in(FIRST_ASK, state.correlation_id)
+            self._take(Request.FILLS, self.wire.fills(state, answer))
+        elif state.phase is Phase.OPEN and (self.halted or (self.killed and state.side is Side.BUY)):
+            self._cancel(state)  # it was on the wire when the switch was thrown
 
     def _unknown(self, state: OrderState, why: str) -> None:
         if state.phase is not Phase.OPEN:
@@ -216,9 +250,7 @@ class OrderActor(Actor):
             state = self._follow(orders.unknown(state, "found without an end at start"))
         wait = self.waits.get(correlation_id, FIRST_ASK)
         self.waits[correlation_id] = min(LAST_ASK, wait * 2)
-        reply = self.wire.query(state)
-        self._tell_breaker(reply)
-        self._replied(reply, placing=False)
+        self._take(Request.QUERY, self.wire.query(state))
 
     def _ask_in(self, seconds: float, correlation_id: str) -> None:
         self.after(seconds, f"ask.{correlation_id}", Ask(correlation_id))
@@ -226,14 +258,15 @@ class OrderActor(Actor):
     # --- starting, stopping, the kill switch ---
 
     def _recover(self) -> None:
-        """Every approval without a terminal event is asked for; none is sent late."""
+        """Every approval without a terminal event that is not under way here is asked for; none is sent late."""
         books = self.world.load_books()
-        self.epoch, self.killed = max(self.epoch, books.epoch), books.kill_active
+        if not self.recovered:
+            self.epoch, self.killed = max(self.epoch, books.epoch), books.kill_active
+            self.seen_seq = books.seq
         for order in books.orders.values():
             if order.symbol == self.symbol and order.correlation_id not in self.orders:
                 self._resume_order(order)
         self.recovered = True
-        # A permit that waits was handled by nobody, so its order was not sent by an incarnation before.
         early, self.early = self.early, []
         for permit in early:
             self._permitted(permit)
@@ -248,7 +281,8 @@ class OrderActor(Actor):
             quantity=order.quantity,
             price=None,
             epoch=order.epoch,
-            phase=Phase.OPEN if order.order_id else Phase.APPROVED,
+            # A permit that still waits was handled by nobody, so an order that was not submitted may yet be sent.
+            phase=Phase.OPEN if order.order_id else Phase.SENT if order.submitted else Phase.APPROVED,
             order_id=order.order_id,
             executed=order.executed,
             trade_ids=order.trade_ids,
@@ -259,8 +293,10 @@ class OrderActor(Actor):
         self._ask_in(FIRST_ASK, state.correlation_id)
 
     def _kill_switch(self, event: AuditEvent) -> None:
-        self.epoch = max(self.epoch, int(event.metadata["epoch"]))
-        self.killed = event.event == "KILL_SWITCH_ACTIVATED"
+        epoch = int(event.metadata["epoch"])
+        if epoch <= self.epoch:
+            return  # read from the books already
+        self.epoch, self.killed = epoch, event.event == "KILL_SWITCH_ACTIVATED"
         if self.killed:
             self._cancel_open(Side.BUY)
 
@@ -271,7 +307,12 @@ class OrderActor(Actor):
     def _cancel_open(self, *sides: Side) -> None:
         for state in self.orders.values():
             if state.side in sides and state.phase is Phase.OPEN:
-                self.wire.cancel(state)
+                self._cancel(state)
+
+    def _cancel(self, state: OrderState) -> None:
+        if state.correlation_id not in self.cancelling:
+            self.cancelling.add(state.correlation_id)
+            self.wire.cancel(state)
 
     # --- what follows ---
 
@@ -293,6 +334,7 @@ class OrderActor(Actor):
         if state.phase is Phase.DONE:
             for held in (self.orders, self.sent_ms, self.waits):
                 held.pop(state.correlation_id, None)
+            self.cancelling.discard(state.correlation_id)
         else:
             self.orders[state.correlation_id] = state
         return state
@@ -303,7 +345,7 @@ class OrderActor(Actor):
         if isinstance(reply, Refused):
             error: ExchangeError = reply.error
             retry_after = error.retry_after or 0.0
-        self.tell("breaker", CallOutcome(failed, True, self.wire.used_weight, retry_after))
+        self.tell("breaker", CallOutcome(reply.correlation_id, failed, True, self.wire.used_weight, retry_after))
 
     def _publish(self) -> None:
         live = tuple(self.orders.values())

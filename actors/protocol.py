@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeAlias
 
 from thunes.domain.journal import AuditEvent
-from thunes.domain.market import Fill, OrderAnswer
+from thunes.domain.market import OrderAnswer
 from thunes.errors import ExchangeError, NetworkError
 from thunes.messages import Candle, SubmitOrder
 from thunes.strategies.base import Holding
@@ -19,6 +20,15 @@ class Approved:
     order: SubmitOrder
     epoch: int
     client_order_id: str
+    seq: int = 0
+    """Its line in the journal: who has acted on it once knows it when it comes again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """Whoever had this approval in hand died: it may have been passed on, or not."""
+
+    approved: Approved
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +42,11 @@ class Permit:
 class CallOutcome:
     """How one request to the exchange went, for the circuit and the budgets.
 
-    `failed` counts against the circuit; `made` is false when a permit was not used.
+    `failed` counts against the circuit; `made` is false when a permit was not used. `about` is the correlation id of
+    the order that the request was about: a trial ends with the first outcome about the order that it was given for.
     """
 
+    about: str
     failed: bool
     made: bool = True
     used_weight: int = 0
@@ -89,6 +101,8 @@ class OrderProgress:
     event: str = ""
     reason: str | None = None
     ended: bool = False
+    under_way: tuple[str, ...] | None = None
+    """After risk has read its books anew: the correlation ids of the symbol's orders that have not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +184,11 @@ class OverDue:
 
 
 @dataclass(frozen=True, slots=True)
+class LookForHung:
+    """Time to look whether a handler hangs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fatal:
     """Something outside the tree failed beyond repair."""
 
@@ -204,19 +223,21 @@ class Lost:
 WireReply: TypeAlias = Answered | Refused | Lost
 
 
-@dataclass(frozen=True, slots=True)
-class CancelReplied:
-    """What became of a cancel, which went over a connection of its own."""
+class Request(StrEnum):
+    """What was asked of the exchange about an order."""
 
+    PLACE = "place"
+    QUERY = "query"
+    FILLS = "fills"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """What became of a request to the exchange about an order, whenever it comes."""
+
+    request: Request
     reply: WireReply
-
-
-@dataclass(frozen=True, slots=True)
-class MissingFills:
-    """Fills of an order that no answer carried, read from the account's trades."""
-
-    correlation_id: str
-    fills: tuple[Fill, ...]
 
 
 @dataclass(frozen=True, slots=True)

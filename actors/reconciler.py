@@ -28,12 +28,14 @@ class ReconcilerActor(Actor):
     def __init__(self, world: World, name: str, incarnation: int = 0) -> None:
         super().__init__(world, name, incarnation)
         self.rest = world.ports.rest()
-        self.assets = {asset for rules in world.rules.values() for asset in (rules.base, rules.quote)}
+        self.assets = sorted({asset for rules in world.rules.values() for asset in (rules.base, rules.quote)})
         self.why = "start"
         self.last: tuple[Mismatch, ...] | None = None
 
     def on_start(self) -> None:
         self.after(EVERY, "every minute", Heartbeat())
+        if self.incarnation:
+            self._again(SOON)
 
     def on_receive(self, message: Any) -> None:
         match message:

@@ -1,12 +1,14 @@
 """RiskActor: nothing is bought that the limits do not allow.
 
 Receives SubmitOrder, Tick, journalled events, Kill, Resume, Synced, Halt. Tells every decision to Audit and to no one
-else. A crash loses nothing: positions, reservations and the kill switch are read back from projection and journal.
+else. A crash loses nothing: positions, reservations and the kill switch are read back from projection and journal, and
+the intent or kill that was in hand goes to the replacement.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeAlias
 
@@ -15,18 +17,17 @@ from actors.runtime.actor import Actor
 from actors.runtime.mailbox import MailboxPolicy
 from actors.world import World
 from thunes.domain import risk
-from thunes.domain.books import FILLS, ZERO, Books, OpenOrder, has_ended
-from thunes.domain.filters import sellable
+from thunes.domain.books import FILLS, KILL_SWITCH, Books, OpenOrder, has_ended
+from thunes.domain.flatten import flatten
 from thunes.domain.journal import AuditEvent
 from thunes.domain.orders import client_order_id
 from thunes.domain.risk_figures import risk_figures
+from thunes.domain.undecided import Undecided
 from thunes.messages import (
     Kill,
-    OrderType,
     Reconcile,
     Record,
     Resume,
-    Side,
     SubmitOrder,
     Tick,
     UrgentRecord,
@@ -47,14 +48,24 @@ def _conflate(message: Any) -> object:
     return message.symbol if type(message) is Tick else None
 
 
+@dataclass(slots=True)
+class Unfinished:
+    """What one incarnation leaves to the next."""
+
+    undecided: Undecided = field(default_factory=Undecided)
+    kill: Kill | None = None
+    sent_ns: deque[int] = field(default_factory=deque)
+
+
 class RiskActor(Actor):
     mailbox_policy: ClassVar = MailboxPolicy(control=frozenset({Kill, Resume, Halt}), conflate=_conflate)
 
     def __init__(self, world: World, name: str, incarnation: int = 0) -> None:
         super().__init__(world, name, incarnation)
-        self.state = risk.RiskState(limits=world.settings.risk, rules=world.rules, books=Books())
+        self.unfinished: Unfinished = world.carry.setdefault(name, Unfinished())
+        self.undecided = self.unfinished.undecided
+        self.state = self._state(Books())
         self.loaded = False
-        self.waiting_kill: Kill | None = None
         self.published_ns = 0
         self.day = -1
         self.announced: set[int] = set()
@@ -71,7 +82,7 @@ class RiskActor(Actor):
                 self._tick(message)
                 return
             case SubmitOrder():
-                self._decide(message)
+                self._submitted(message)
             case AuditEvent():
                 self._apply(message)
             case Kill():
@@ -92,11 +103,37 @@ class RiskActor(Actor):
                 raise TypeError(f"risk does not understand {type(message).__name__}")
         self._publish()
 
+    def bury(self, message: Any) -> None:
+        """An intent that killed its judge is refused, a kill or a resume is carried out; the rest is on the disk."""
+        match message:
+            case SubmitOrder():
+                self.undecided.in_hand.append(message)
+                if self.loaded:
+                    self._settle()
+            case Kill():
+                self._kill(message)
+            case Resume():
+                self.tell(self.name, message)
+
     # --- decisions ---
 
+    def _submitted(self, order: SubmitOrder) -> None:
+        if self.loaded:
+            self._decide(order)
+        else:
+            self.undecided.waiting.append(order)
+
+    def _settle(self) -> None:
+        for order, somebody_died in self.undecided.settle(self.world.ports.read_journal):
+            if somebody_died:
+                self._conclude(order, "NOT_READY")
+            else:
+                self._decide(order)
+
     def _decide(self, order: SubmitOrder) -> None:
-        now_ns = self.world.clock.monotonic_ns()
-        reason = risk.refusal(self.state, order, now_ns)
+        self._conclude(order, risk.refusal(self.state, order, self.world.clock.monotonic_ns()))
+
+    def _conclude(self, order: SubmitOrder, reason: str | None) -> None:
         approved = Approved(
             order, self.state.books.epoch, client_order_id(self.world.identity.home_id, order.correlation_id)
         )
@@ -113,12 +150,12 @@ class RiskActor(Actor):
             subject=None if reason else approved,
         )
         if reason is None:
-            self._reserve(approved, now_ns)
+            self._reserve(approved)
         self.tell("audit", record)
 
-    def _reserve(self, approved: Approved, now_ns: int) -> None:
+    def _reserve(self, approved: Approved) -> None:
         order = approved.order
-        self.state.sent_ns.append(now_ns)
+        self.state.sent_ns.append(self.world.clock.monotonic_ns())
         self.state.books.reserve(
             OpenOrder(
                 correlation_id=order.correlation_id,
@@ -156,11 +193,10 @@ class RiskActor(Actor):
     def _apply(self, event: AuditEvent) -> None:
         if not self.loaded:
             return  # it is on the disk already, so the load that is under way will see it
+        if event.event in KILL_SWITCH:
+            self._switched(event)
         self.state.books.apply(event)
-        if event.event == "KILL_SWITCH_ACTIVATED":
-            self.world.home.write_kill(str(event.metadata["why"]), str(event.metadata["source"]), str(event.timestamp))
-        elif event.event == "KILL_SWITCH_DEACTIVATED":
-            self.world.home.clear_kill()
+        self.undecided.seq = self.state.books.seq
         self._announce_positions()
         self._check_limits()
         if event.event in FILLS or has_ended(event):
@@ -201,21 +237,38 @@ class RiskActor(Actor):
                 Record(change.event, symbol=change.symbol, correlation_id=change.correlation_id, metadata=meta),
             )
 
+    def _state(self, books: Books) -> risk.RiskState:
+        world = self.world
+        return risk.RiskState(world.settings.risk, world.rules, books, sent_ns=self.unfinished.sent_ns)
+
     def _load(self) -> None:
         ticks, halted = self.state.ticks, self.state.halted
-        self.state = risk.RiskState(
-            limits=self.world.settings.risk, rules=self.world.rules, books=self.world.load_books()
-        )
+        self.state = self._state(self.world.load_books())
         self.state.ticks, self.state.halted, self.loaded = ticks, halted, True
-        if self.waiting_kill is not None:
-            self._kill(self.waiting_kill)
+        if self.unfinished.kill is not None:
+            self._kill(self.unfinished.kill)
+            self.unfinished.kill = None
         self._announce_positions()
+        self._settle()
+        self.undecided.seq = self.state.books.seq
+        orders = self.state.books.orders.values()
         for symbol in self.world.symbols:
-            self._tell_strategy(symbol, OrderProgress(self._holding(symbol)))
+            open_ids = tuple(order.correlation_id for order in orders if order.symbol == symbol)
+            self._tell_strategy(symbol, OrderProgress(self._holding(symbol), under_way=open_ids))
         self._look_for_marker()
         self.tell("reconciler", Reconcile("risk"))
 
     # --- the kill switch ---
+
+    def _switched(self, event: AuditEvent) -> None:
+        """It is on the disk. What a later kill or resume has overtaken in memory changes nothing here any more."""
+        books, meta = self.state.books, event.metadata
+        if int(meta["epoch"]) < books.epoch:
+            return
+        if event.event == "KILL_SWITCH_ACTIVATED":
+            self.world.home.write_kill(str(meta["why"]), str(meta["source"]), str(event.timestamp))
+        else:
+            self.world.home.clear_kill()
 
     def _check_limits(self) -> None:
         if not self.state.books.kill_active and (why := risk.breach(self.state)) is not None:
@@ -230,7 +283,7 @@ class RiskActor(Actor):
         """In memory at once, on the disk by way of Audit; a second one changes nothing, but may still flatten."""
         books = self.state.books
         if not self.loaded:
-            self.waiting_kill = kill  # until the books are read nothing is approved, and the epoch is not known
+            self.unfinished.kill = kill  # until the books are read nothing is approved, and the epoch is not known
             return
         if kill.flatten:
             self._flatten()
@@ -244,26 +297,12 @@ class RiskActor(Actor):
         self.tell("audit", UrgentRecord("KILL_SWITCH_ACTIVATED", risk_snapshot=snapshot, metadata=meta))
 
     def _flatten(self) -> None:
-        """Ask ourselves to sell what is held, as far as the filters allow; every check of a sell applies."""
-        for position in self.state.books.open_positions:
-            tick, rules = self.state.ticks.get(position.symbol), self.state.rules[position.symbol]
-            quantity = sellable(rules, position.quantity, tick.bid) if tick is not None else ZERO
-            if tick is None or not quantity:
-                self.world.log.warning("%s cannot be flattened: no price, or too little to sell.", position.symbol)
-                continue
-            order = SubmitOrder(
-                correlation_id=self.world.ids.new(),
-                symbol=position.symbol,
-                side=Side.SELL,
-                order_type=OrderType.MARKET,
-                quantity=quantity,
-                reference_price=tick.bid,
-                cause="FLATTEN",
-                strategy="operator",
-                params_hash=self.world.identity.params_hash,
-                market_ms=tick.market_ms,
-            )
+        """Ask ourselves to sell what is held; every check of a sell applies."""
+        orders, left = flatten(self.state, self.world.ids.new, self.world.identity.params_hash)
+        for order in orders:
             self.tell(self.name, order)
+        for symbol in left:
+            self.world.log.warning("%s cannot be flattened: no price, or too little to sell.", symbol)
 
     def _resume(self, resume: Resume) -> None:
         books = self.state.books

@@ -151,6 +151,8 @@ class StrategyActor(Actor):
 
     def _progress(self, progress: OrderProgress) -> None:
         self.holding = progress.holding
+        if progress.under_way is not None and self.under_way not in progress.under_way:
+            self.under_way = None  # it ended while risk was away
         if progress.ended and progress.correlation_id == self.under_way:
             filled = progress.event == "ORDER_FILLED"
             outcome = progress.reason or progress.event.removeprefix("ORDER_").lower()

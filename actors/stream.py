@@ -87,6 +87,9 @@ class StreamActor(Actor):
     def on_stop(self) -> None:
         self.connection.drop()
 
+    def on_failure(self, *_error: Any) -> None:
+        self.connection.drop()
+
     # --- the connection ---
 
     def _opened(self, generation: int) -> None:

@@ -1,17 +1,19 @@
 """SupervisorActor: it obeys `thunes/domain/supervision.py`.
 
-Receives Started and Exited of every child, Launch (a restart that was put off), Shutdown, Fatal, Reconnect for all.
-Starts and stops children, journals restarts and dead letters, and gives up safely: kill switch on, open orders
-cancelled, exit status 1. Nobody restarts it: its end is the process's.
+Receives Started and Exited of every child, Launch (a restart that was put off), Shutdown, Fatal, Reconnect for all, and
+a timer on which it looks for a handler that hangs. Starts and stops children, journals restarts and dead letters, hands
+the message that was lost to the replacement, and gives up safely: kill switch on, open orders cancelled, exit status 1.
+Nobody restarts it: its end is the process's.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, ClassVar, TypeAlias
 
-from actors.protocol import Fatal, Halt, Launch, OverDue, Shutdown, Stopping
+from actors.protocol import Fatal, Halt, Launch, LookForHung, OverDue, Shutdown, Stopping
 from actors.runtime.actor import Actor, Exited, Started, Stop
-from actors.runtime.mailbox import MailboxPolicy
+from actors.runtime.mailbox import DeadLetter, MailboxPolicy
 from actors.runtime.threads import Signal
 from actors.world import World
 from thunes.domain.supervision import (
@@ -28,7 +30,7 @@ from thunes.domain.supervision import (
 from thunes.errors import BooksUnusable, JournalError
 from thunes.messages import Kill, Reconnect, Record
 
-Received: TypeAlias = Started | Exited | Launch | Shutdown | Fatal | Reconnect | OverDue | Stopping
+Received: TypeAlias = Started | Exited | Launch | Shutdown | Fatal | Reconnect | OverDue | Stopping | LookForHung
 
 CANCEL_GRACE = 0.3
 """Seconds for cancels to be answered before the children are stopped."""
@@ -39,7 +41,7 @@ class SupervisorActor(Actor):
 
     def __init__(self, world: World, name: str, tree: Tree, ready: Signal, ended: Signal) -> None:
         super().__init__(world, name)
-        self.core = Supervision(tree, is_fatal=lambda error: isinstance(error, (JournalError, BooksUnusable)))
+        self.core = Supervision(tree, lambda error: isinstance(error, (JournalError, BooksUnusable)), world.chance)
         self.specs = {spec.name: spec for spec in tree.children}
         self.incarnations = dict.fromkeys(self.specs, -1)
         self.alive: set[str] = set()
@@ -47,15 +49,18 @@ class SupervisorActor(Actor):
         self.ended = ended
         self.failure = ""
         self.halting = False
+        self.hang_ns = int(world.settings.supervisor.hang_after * 1e9)
+        self.said: Counter[tuple[str, str]] = Counter()
 
     def on_start(self) -> None:
+        self._look_later()
         self._do(self.core.begin())
 
     def on_receive(self, message: Any) -> None:
         match message:
             case Started(name, incarnation):
                 if incarnation == self.incarnations.get(name):
-                    self._do(self.core.started(name))
+                    self._started(name)
             case Exited():
                 self._exited(message)
             case Launch(name):
@@ -66,6 +71,8 @@ class SupervisorActor(Actor):
                 self._do(self.core.stop())
             case OverDue(name, incarnation):
                 self._over_due(name, incarnation)
+            case LookForHung():
+                self._look_for_hung()
             case Fatal(why):
                 self._give_up(why)
             case Reconnect(symbol, source):
@@ -74,7 +81,19 @@ class SupervisorActor(Actor):
                 raise TypeError(f"supervisor does not understand {type(message).__name__}")
         self._publish()
 
+    def on_failure(self, *_error: Any) -> None:
+        """Without a supervisor nothing may go on."""
+        self.world.log.critical("The supervisor failed: %r", self._reason, exc_info=self._reason)
+        self.failure = f"the supervisor failed: {self._reason!r}"
+        self._mark_kill(self.failure)
+        self.ended.set(self.failure)
+
     # --- children ---
+
+    def _started(self, name: str) -> None:
+        if self.halting:
+            self._tell_halt(name)  # the incarnation before was told, this one was not
+        self._do(self.core.started(name))
 
     def _do(self, actions: list[Action]) -> None:
         for action in actions:
@@ -131,13 +150,42 @@ class SupervisorActor(Actor):
         self._do(actions)
 
     def _tell_of_restart(self, exit_report: Exited) -> None:
-        name, reason = exit_report.name, exit_report.reason
-        self.world.log.error("%s failed and is restarted: %r", name, reason)
-        if exit_report.message is not None:
-            lost = {"actor": name, "message": repr(exit_report.message)[:500]}
+        name, reason, message = exit_report.name, exit_report.reason, exit_report.message
+        self._log_restart(name, reason)
+        if message is not None:
+            lost = {"actor": name, "message": repr(message)[:500]}
             self.tell("audit", Record("DEAD_LETTER", metadata=lost))
+        if message is not None and type(message) is not DeadLetter:
+            self.tell(name, DeadLetter(message))
         meta: dict[str, Any] = {"actor": name, "why": repr(reason)[:500], "restarts": self.core.restarts[name]}
         self.tell("audit", Record("ACTOR_RESTARTED", metadata=meta))
+
+    def _log_restart(self, name: str, reason: BaseException | None) -> None:
+        """In full once; what is said again and again, in one line at its 2nd, 4th, 8th ... time."""
+        said = self.said[name, repr(reason)] = self.said[name, repr(reason)] + 1
+        if said == 1:
+            self.world.log.error("%s failed and is restarted: %r", name, reason, exc_info=reason)
+        elif said & (said - 1) == 0:
+            self.world.log.error("%s failed for the %dth time and is restarted: %r", name, said, reason)
+
+    def _look_later(self) -> None:
+        self.after(self.hang_ns / 4e9, "hung", LookForHung())
+
+    def _look_for_hung(self) -> None:
+        """A message that is handled for too long hangs its actor, and a system of which a part hangs must not trade."""
+        self._look_later()
+        now_ns = self.world.clock.monotonic_ns()
+        for name in sorted(self.alive):
+            box = self.post[name]
+            since_ns = box.in_hand_since_ns
+            if since_ns and now_ns - since_ns > self.hang_ns:
+                oldest_s = (now_ns - min(since_ns, box.oldest_ns() or since_ns)) / 1e9
+                self.world.log.critical("%s hangs:\n%s", name, self.world.stack_of(name))
+                self._give_up(
+                    f"{name} hangs: it handles one message for {(now_ns - since_ns) / 1e9:.1f} s, and the oldest that"
+                    f" waits has waited {oldest_s:.1f} s"
+                )
+                return
 
     # --- the end ---
 
@@ -150,9 +198,12 @@ class SupervisorActor(Actor):
         self.after(CANCEL_GRACE, "stop", Stopping())
 
     def _halt(self) -> None:
-        for name in ("risk", *(n for n in self.specs if n.startswith("order."))):
-            if name in self.post.boxes:
-                self.tell(name, Halt())
+        for name in self.specs:
+            self._tell_halt(name)
+
+    def _tell_halt(self, name: str) -> None:
+        if name == "risk" or name.startswith("order."):
+            self.tell(name, Halt())
 
     def _give_up(self, why: str) -> None:
         """Kill switch on in memory at once, on the disk if that is possible, then stop and say why."""
@@ -161,11 +212,14 @@ class SupervisorActor(Actor):
         self.failure = why
         self.world.log.critical("Giving up safely: %s", why)
         self.tell("risk", Kill(why, "supervisor"))
+        self._mark_kill(why)
+        self._shut_down()
+
+    def _mark_kill(self, why: str) -> None:
         try:
             self.world.home.write_kill(why, "supervisor", self.world.clock.wall().isoformat())
         except OSError as error:
             self.world.log.critical("The kill marker could not be written (%s); it is on in memory.", error)
-        self._shut_down()
 
     def _reconnect(self, symbol: str | None, source: str) -> None:
         names = [f"stream.{symbol}"] if symbol else [n for n in self.specs if n.startswith("stream.")]

@@ -23,7 +23,7 @@ from actors.strategy import StrategyActor
 from actors.stream import StreamActor
 from actors.supervisor import SupervisorActor
 from actors.world import World
-from thunes.domain.supervision import ChildSpec, Tree
+from thunes.domain.supervision import ChildSpec, Restart, Tree
 from thunes.messages import Record
 
 ONCE: tuple[tuple[str, type[Actor]], ...] = (
@@ -39,16 +39,20 @@ A_SYMBOL: tuple[tuple[str, type[Actor]], ...] = (("strategy", StrategyActor), ("
 
 def tree(symbols: tuple[str, ...]) -> Tree:
     """The child specs for these symbols."""
-    children = [ChildSpec(name, actor) for name, actor in ONCE]
-    children += [ChildSpec(f"order.{symbol}", OrderActor, shutdown=4.0) for symbol in symbols]
-    children += [ChildSpec(name, actor) for name, actor in BEFORE_STREAMS]
-    children.append(ChildSpec("stream.account", AccountStreamActor))
-    children += [ChildSpec(f"{kind}.{symbol}", actor) for kind, actor in A_SYMBOL for symbol in symbols]
+    children = [child(name, actor) for name, actor in ONCE]
+    children += [child(f"order.{symbol}", OrderActor, shutdown=4.0) for symbol in symbols]
+    children += [child(name, actor) for name, actor in BEFORE_STREAMS]
+    children.append(child("stream.account", AccountStreamActor))
+    children += [child(f"{kind}.{symbol}", actor) for kind, actor in A_SYMBOL for symbol in symbols]
     return Tree(tuple(children))
 
 
+def child(name: str, actor: type[Actor], shutdown: float = 2.0) -> ChildSpec:
+    return ChildSpec(name, actor, Restart.PERMANENT, actor.mailbox_policy, shutdown)
+
+
 def _policy(world: World, spec: ChildSpec) -> MailboxPolicy:
-    policy: MailboxPolicy = spec.actor.mailbox_policy  # type: ignore[attr-defined]
+    policy: MailboxPolicy = spec.mailbox
     return policy if policy.limit is None else replace(policy, limit=world.settings.stream.queue_size)
 
 

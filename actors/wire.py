@@ -1,14 +1,15 @@
 """The live wire: one order's requests to the exchange, with every way they can end as a value.
 
 `place`, `query` and `fills` are made on the spot, in the actor's own thread: no extra hop, at most `exchange.timeout`.
-A cancel goes over a connection and a thread of its own, never behind a slow request, and its answer comes as a message.
+A cancel goes over a connection and a thread of its own, never behind a slow request; its outcome comes as a message.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from actors.protocol import Answered, CancelReplied, Lost, MissingFills, Refused, WireReply
+from actors.protocol import Answered, Lost, Refused, Replied, Request, WireReply
 from actors.world import Rest, World
 from thunes.domain.market import OrderAnswer
 from thunes.domain.orders import OrderState
@@ -56,23 +57,22 @@ class LiveWire:
         """What the exchange knows of the order, by client order id."""
         return self._attempt(state, lambda: self._rest.order(state.symbol, state.client_order_id))
 
-    def fills(self, state: OrderState) -> MissingFills | Refused | Lost:
-        """The order's fills from the account's trades."""
-        try:
-            trades = self._rest.my_trades(state.symbol, order_id=state.order_id)
-        except ExchangeError as error:
-            return Refused(state.correlation_id, error)
-        except NetworkError as error:
-            return Lost(state.correlation_id, error)
-        return MissingFills(state.correlation_id, tuple(fill for _, fill in trades))
+    def fills(self, state: OrderState, answer: OrderAnswer) -> WireReply:
+        """`answer` again, with the order's fills from the account's trades."""
+
+        def read() -> OrderAnswer:
+            trades = self._rest.my_trades(state.symbol, order_id=answer.order_id)
+            return replace(answer, fills=tuple(fill for _, fill in trades))
+
+        return self._attempt(state, read)
 
     def cancel(self, state: OrderState) -> None:
-        """Cancel from another thread; the name gets CancelReplied."""
+        """Cancel from another thread; the name is told Replied."""
 
         def run() -> None:
             rest = self._cancels = self._cancels or self._world.ports.rest()
             reply = self._attempt(state, lambda: rest.cancel(state.symbol, state.client_order_id))
-            self._world.post.tell(self._name, CancelReplied(reply))
+            self._world.post.tell(self._name, Replied(Request.CANCEL, reply))
 
         self._world.spawn(f"{self._name}.cancel", run)
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from actors.protocol import WireReply
 from actors.runtime.clock import Clock, Ids
 from actors.runtime.post import Post
 from thunes.domain.books import Books
-from thunes.domain.figures import ExchangeFigures
+from thunes.domain.figures import ExchangeFigures, MachineFigures
 from thunes.domain.filters import SymbolRules
+from thunes.domain.journal import AuditEvent
 from thunes.domain.market import AccountBalances, Fill, OrderAnswer
-from thunes.messages import Candle, OrderType, PublicTrade, Side
+from thunes.domain.orders import OrderState
+from thunes.messages import Candle, OrderType, PublicTrade, Record, Side
 from thunes.settings import Settings
-from thunes.storage.books import BooksStore
-from thunes.storage.home import Home
-from thunes.storage.journal import JournalFile
 from thunes.strategies.base import Strategy
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import Actor
 
 
 class Timers(Protocol):
@@ -55,11 +58,54 @@ class Rest(Protocol):
     def figures(self) -> ExchangeFigures: ...
 
 
+class KillMarker(Protocol):
+    """The kill switch as a mark on the disk (`thunes.storage.home.Home`)."""
+
+    def write_kill(self, reason: str, source: str, since: str) -> None: ...
+    def clear_kill(self) -> None: ...
+    def kill_active(self) -> bool: ...
+    def kill_reason(self) -> str: ...
+
+
+class Journal(Protocol):
+    """The journal as its one owner writes it (`thunes.storage.journal.JournalFile`)."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def head(self) -> str: ...
+    def append(self, record: Record) -> AuditEvent: ...
+    def commit(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """The books' projection (`thunes.storage.books.BooksStore`)."""
+
+    def load(self) -> Books: ...
+    def save(self, books: Books, events: Sequence[AuditEvent]) -> None: ...
+    def close(self) -> None: ...
+
+
 class Socket(Protocol):
     """A connection that is opened and closed by an actor and read on a thread of its own."""
 
     def open(self) -> None: ...
     def close(self) -> None: ...
+
+
+class Wire(Protocol):
+    """One OrderActor's way to the exchange: each request's outcome is returned on the spot, or told later as Replied.
+
+    One of the two, once, for every request but `cancel`, whose outcome is always told.
+    """
+
+    @property
+    def used_weight(self) -> int: ...
+    def place(self, state: OrderState) -> WireReply | None: ...
+    def query(self, state: OrderState) -> WireReply | None: ...
+    def fills(self, state: OrderState, answer: OrderAnswer) -> WireReply | None: ...
+    def cancel(self, state: OrderState) -> None: ...
 
 
 SocketFactory = Callable[..., Socket]
@@ -70,14 +116,16 @@ SocketFactory = Callable[..., Socket]
 class Ports:
     """The ways to the outside, as factories: an actor opens its own, so that no two share one."""
 
-    open_journal: Callable[[], JournalFile]
-    read_journal: Callable[[int], Any]
-    open_books: Callable[[], BooksStore]
+    open_journal: Callable[[], Journal]
+    read_journal: Callable[[int], Iterable[AuditEvent]]
+    open_books: Callable[[], Store]
     rest: Callable[[], Rest]
+    wire: Callable[[World, str], Wire]
     market_socket: SocketFactory
     account_socket: SocketFactory
     strategy: Callable[[str], Strategy]
     exchange_figures: Callable[[], ExchangeFigures]
+    machine_figures: Callable[[], MachineFigures]
 
 
 @dataclass(slots=True)
@@ -106,15 +154,17 @@ class World:
     settings: Settings
     symbols: tuple[str, ...]
     identity: Identity
-    home: Home
+    home: KillMarker
     rules: dict[str, SymbolRules]
     post: Post
     clock: Clock
     ids: Ids
     timers: Timers
     ports: Ports
-    start_loop: Callable[[str, Callable[[], None]], None]
+    start_loop: Callable[[Actor], None]
     spawn: Callable[[str, Callable[[], None]], None]
+    stack_of: Callable[[str], str]
+    chance: Callable[[], float]
     log: logging.Logger
     board: Board = field(default_factory=Board)
     carry: dict[str, Any] = field(default_factory=dict)

@@ -12,11 +12,12 @@ from typing import Any
 
 from actors.runtime.clock import RandomIds, SystemClock
 from actors.runtime.post import Post
-from actors.runtime.threads import Signal, ThreadTimers, spawn
+from actors.runtime.threads import Signal, ThreadTimers, run_loop, spawn, stack_of
 from actors.tree import plant, tree
+from actors.wire import LiveWire
 from actors.world import Identity, Ports, World
 from thunes.domain.executions import Execution, Order, OrderRequest
-from thunes.domain.figures import ExchangeFigures
+from thunes.domain.figures import ExchangeFigures, MachineFigures
 from thunes.domain.market import AccountBalances, Fill, OrderAnswer
 from thunes.domain.matching import MatchingEngine
 from thunes.domain.symbol_rules import SymbolRules
@@ -220,6 +221,8 @@ def make_world(home: Path, venue: Venue, environ: dict[str, str] | None = None, 
         "market_socket": NoSocket,
         "account_socket": NoSocket,
         "strategy": lambda symbol: Idle(symbol, Idle.parameters_type()),
+        "wire": LiveWire,
+        "machine_figures": lambda: MachineFigures(0, 0),
         "exchange_figures": lambda: ExchangeFigures(0, 0.0),
     }
     return World(
@@ -233,8 +236,10 @@ def make_world(home: Path, venue: Venue, environ: dict[str, str] | None = None, 
         ids=RandomIds(),
         timers=ThreadTimers(clock, post.tell),
         ports=Ports(**{**doors, **ports}),
-        start_loop=spawn,
+        start_loop=run_loop,
         spawn=spawn,
+        stack_of=stack_of,
+        chance=lambda: 0.5,
         log=logging.getLogger("thunes.test"),
     )
 

@@ -126,6 +126,10 @@ class Exchange(Section):
     ws_api_url: str = Field(description="the same for the WebSocket API")
 
 
+class Supervisor(Section):
+    hang_after: float = Field(gt=0, description="wall time that one message may take; past it the system gives up")
+
+
 class Http(Section):
     host: str = Field(description="where metrics and console listen")
     allowed_hosts: tuple[str, ...] = Field(

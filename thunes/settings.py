@@ -30,6 +30,7 @@ from thunes.sections import (
     Simulator,
     StrategySection,
     Stream,
+    Supervisor,
 )
 from thunes.strategies.base import Parameters
 from thunes.strategies.loader import load as load_strategy
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
     risk: Risk
     breaker: Breaker
     exchange: Exchange
+    supervisor: Supervisor
     http: Http
     live: Live
     simulator: Simulator

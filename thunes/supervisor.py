@@ -23,10 +23,11 @@ from typing import Any
 from rich.console import Console
 
 from actors.protocol import Fatal, Shutdown
-from actors.runtime.clock import RandomIds, SystemClock
+from actors.runtime.clock import RandomIds, SystemClock, chance
 from actors.runtime.post import Post
-from actors.runtime.threads import Signal, ThreadTimers, spawn
+from actors.runtime.threads import Signal, ThreadTimers, run_loop, spawn, stack_of
 from actors.tree import plant, tree
+from actors.wire import LiveWire
 from actors.world import Identity, Ports, World
 from thunes import __version__
 from thunes.build import git_sha
@@ -48,7 +49,7 @@ from thunes.storage.journal import JournalFile, read_events, verify
 from thunes.strategies.base import params_hash
 from thunes.strategies.loader import load as load_strategy
 from thunes.summary import summary
-from thunes.system import Sources, read_figures
+from thunes.system import Sources, machine_figures, read_figures
 from thunes.venue import EmbeddedExchange, Endpoints, public_endpoints
 
 log = logging.getLogger("thunes")
@@ -190,6 +191,7 @@ class System:
             read_journal=partial(read_events, self.home.logs),
             open_books=lambda: BooksStore(database),
             rest=lambda: self._rest(endpoints),
+            wire=LiveWire,
             market_socket=partial(MarketSocket, endpoints.stream, **self._socket_options()),
             account_socket=partial(
                 AccountSocket,
@@ -201,6 +203,7 @@ class System:
             ),
             strategy=lambda symbol: strategy(symbol, parameters),
             exchange_figures=lambda: self.rest.figures,
+            machine_figures=partial(machine_figures, self.home.path),
         )
         return World(
             settings=settings,
@@ -213,8 +216,10 @@ class System:
             ids=self.ids,
             timers=self.timers,
             ports=ports,
-            start_loop=spawn,
+            start_loop=run_loop,
             spawn=spawn,
+            stack_of=stack_of,
+            chance=chance,
             log=log,
         )
 

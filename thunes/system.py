@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import resource
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from thunes.domain.figures import (
@@ -11,6 +14,7 @@ from thunes.domain.figures import (
     BreakerFigures,
     ExchangeFigures,
     JournalFigures,
+    MachineFigures,
     OrderFigures,
     RiskFigures,
     StrategyFigures,
@@ -46,6 +50,13 @@ class Sources:
     now_ns: Callable[[], int]
     started_ns: int
     ready: Callable[[], bool]
+
+
+def machine_figures(home: Path) -> MachineFigures:
+    """The process's peak memory and the room that is left on the home's disk."""
+    return MachineFigures(
+        rss_peak_kb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, disk_free=shutil.disk_usage(home).free
+    )
 
 
 def read_figures(sources: Sources) -> SystemFigures:

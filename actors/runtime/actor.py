@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pykka
 from pykka._actor import ActorInbox
 
-from actors.runtime.mailbox import Mailbox, MailboxPolicy
+from actors.runtime.mailbox import DeadLetter, Mailbox, MailboxPolicy
 
 if TYPE_CHECKING:
     from actors.world import World
@@ -75,8 +75,11 @@ class Actor(pykka.ThreadingActor):
         """Replace the figures that others read of this actor."""
         self.world.board.figures[self.name] = figures
 
+    def bury(self, message: Any) -> None:
+        """Do what the death of the incarnation before may have left undone of `message`; often nothing."""
+
     def _start_actor_loop(self) -> None:
-        self.world.start_loop(self.name, self._actor_loop)
+        self.world.start_loop(self)
 
     def _actor_loop_setup(self) -> None:
         super()._actor_loop_setup()
@@ -89,7 +92,11 @@ class Actor(pykka.ThreadingActor):
             if type(message) is Stop:
                 self._stop()
                 return None
-            answer = super()._handle_receive(message)
+            if type(message) is DeadLetter:
+                self.bury(message.message)
+                answer = None
+            else:
+                answer = super()._handle_receive(message)
         except Exception:
             self._handle_failure(*sys.exc_info())
             raise
@@ -100,13 +107,15 @@ class Actor(pykka.ThreadingActor):
 
     def _handle_failure(
         self,
-        exception_type: type[BaseException] | None,
+        _exception_type: type[BaseException] | None,
         exception_value: BaseException | None,
-        traceback: TracebackType | None,
+        _traceback: TracebackType | None,
     ) -> None:
+        """End. The supervisor logs why: it knows how often that has been said already."""
         if self._reason is None and exception_value is not None:
             self._reason = exception_value
-            super()._handle_failure(exception_type, exception_value, traceback)
+            pykka.ActorRegistry.unregister(self._actor_ref)
+            self.actor_stopped.set()
 
     def _actor_loop_teardown(self) -> None:
         handling = None if type(self._handling) is Stop else self._handling

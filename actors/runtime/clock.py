@@ -29,6 +29,11 @@ class SystemClock:
         return time.monotonic_ns()
 
 
+def chance() -> float:
+    """A number in [0, 1) that no two processes share: for waits that must not fall together."""
+    return secrets.SystemRandom().random()
+
+
 class Ids(Protocol):
     """A source of ids that no two signals share."""
 

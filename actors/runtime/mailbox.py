@@ -29,6 +29,13 @@ class Letter(Envelope[Any]):
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """The incarnation before died while it handled `message`: the first that its replacement reads, before all else."""
+
+    message: Any
+
+
+@dataclass(frozen=True, slots=True)
 class MailboxPolicy:
     """How a mailbox treats what is sent to it; the default keeps everything, in order.
 
@@ -54,6 +61,8 @@ class Mailbox:
         self.policy = policy
         self.overflow = 0
         self.conflated = 0
+        self.in_hand_since_ns = 0
+        """When the message that is being handled was taken out; 0 while none is."""
         self._now_ns = now_ns
         self._control: deque[Letter] = deque()
         self._queue: deque[Letter] = deque()
@@ -75,6 +84,8 @@ class Mailbox:
                 return
             if type(message) in policy.control:
                 self._control.append(letter)
+            elif type(message) is DeadLetter:
+                self._control.appendleft(letter)
             elif policy.conflate is not None and (key := policy.conflate(message)) is not None:
                 queued = self._waiting.get(key)
                 if queued is not None:
@@ -95,7 +106,9 @@ class Mailbox:
 
     def get(self) -> Letter:
         """The next envelope, waiting for one if there is none."""
+        self.in_hand_since_ns = 0
         self._wake.get()
+        self.in_hand_since_ns = self._now_ns()
         with self._lock:
             if self._control:
                 return self._control.popleft()

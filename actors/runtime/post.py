@@ -17,14 +17,15 @@ class Post:
     replacement. An unknown name is a mistake in the tree and raises KeyError.
     """
 
-    def __init__(self, now_ns: Callable[[], int]) -> None:
+    def __init__(self, now_ns: Callable[[], int], make_box: type[Mailbox] = Mailbox) -> None:
         self._now_ns = now_ns
+        self._make_box = make_box
         self._boxes: dict[str, Mailbox] = {}
 
     def register(self, name: str, policy: MailboxPolicy) -> Mailbox:
         """The mailbox of `name`, made when there is none yet."""
         if name not in self._boxes:
-            self._boxes[name] = Mailbox(name, policy, self._now_ns)
+            self._boxes[name] = self._make_box(name, policy, self._now_ns)
         return self._boxes[name]
 
     def tell(self, name: str, message: Any) -> None:

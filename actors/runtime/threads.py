@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import heapq
 import logging
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.runtime.clock import Clock
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import Actor
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +24,20 @@ Spawn = Callable[[str, Callable[[], None]], None]
 def spawn(name: str, function: Callable[[], None]) -> None:
     """Run `function` in a daemon thread of its own: an exit waits for no hung thread."""
     threading.Thread(target=_guarded(name, function), name=name, daemon=True).start()
+
+
+def run_loop(actor: Actor) -> None:
+    """Run an actor's loop in a thread that has its name."""
+    spawn(actor.name, actor._actor_loop)
+
+
+def stack_of(name: str) -> str:
+    """Where the thread called `name` is at this moment, as a traceback's lines; empty when there is none."""
+    frames = sys._current_frames()
+    for thread in reversed(threading.enumerate()):
+        if thread.name == name and thread.ident in frames:
+            return "".join(traceback.format_stack(frames[thread.ident]))
+    return ""
 
 
 def _guarded(name: str, function: Callable[[], None]) -> Callable[[], None]:

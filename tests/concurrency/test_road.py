@@ -76,7 +76,6 @@ def trade(running: Running, symbol: str, number: int) -> None:
     wait_for(lambda: sum(running.figures("risk").decisions.values()) > before, what="the decision")
 
 
-@pytest.mark.timeout(120)
 def test_a_thousand_scripted_trades_leave_a_thousand_decisions_each_durable_before_its_order(running: Running) -> None:
     journal = running.world.home.audit_trail
     early: list[str] = []
@@ -189,7 +188,7 @@ def test_after_a_kill_is_on_the_disk_and_taken_no_buy_reaches_the_exchange(runni
 
 def permit(running: Running, side: Side, epoch: int) -> Permit:
     intent = order(running, "BTCUSDT", side)
-    return Permit(Approved(intent, epoch, f"homehome-{intent.correlation_id}"))
+    return Permit(Approved(intent, epoch, f"homehome-{intent.correlation_id}", seq=1_000_000))
 
 
 def withheld(running: Running) -> list[str | None]:

@@ -22,7 +22,8 @@ BOOM = RuntimeError("boom")
 
 def supervision(strategy: Strategy = Strategy.ONE_FOR_ONE, intensity: int = 3) -> Supervision:
     children = tuple(ChildSpec(name, object) for name in NAMES)
-    return Supervision(Tree(children, strategy, intensity), is_fatal=lambda error: isinstance(error, OSError))
+    tree = Tree(children, strategy, intensity)
+    return Supervision(tree, is_fatal=lambda error: isinstance(error, OSError), chance=lambda: 0.5)
 
 
 def booted(strategy: Strategy = Strategy.ONE_FOR_ONE, intensity: int = 3) -> Supervision:
@@ -59,14 +60,18 @@ def test_one_for_one_replaces_only_the_one_that_failed() -> None:
 def test_rest_for_one_replaces_only_once_all_later_ones_have_left() -> None:
     core = booted(Strategy.REST_FOR_ONE)
     assert core.exited("b", BOOM, 0) == [StopChild("c")]
-    assert core.exited("c", None, 0) == [StartChild("b", 0.05), StartChild("c", 0.0)]
+    assert core.exited("c", None, 0) == [StartChild("b", 0.05)]
+    assert core.started("b") == [StartChild("c", 0.0)]
+    assert core.started("c") == []
 
 
 def test_one_for_all_stops_all_and_starts_all_in_order() -> None:
     core = booted(Strategy.ONE_FOR_ALL)
     assert core.exited("b", BOOM, 0) == [StopChild("c"), StopChild("a")]
     assert core.exited("a", None, 0) == []
-    assert [a.name for a in core.exited("c", None, 0) if isinstance(a, StartChild)] == ["a", "b", "c"]
+    assert core.exited("c", None, 0) == [StartChild("a", 0.0)]
+    assert core.started("a") == [StartChild("b", 0.05)]
+    assert core.started("b") == [StartChild("c", 0.0)]
 
 
 def test_each_restart_within_the_period_waits_twice_as_long() -> None:

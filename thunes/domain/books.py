@@ -16,6 +16,7 @@ from typing import Any, Protocol
 ZERO = Decimal(0)
 
 FILLS = frozenset({"ORDER_PARTIALLY_FILLED", "ORDER_FILLED"})
+KILL_SWITCH = frozenset({"KILL_SWITCH_ACTIVATED", "KILL_SWITCH_DEACTIVATED"})
 TERMINAL = frozenset({"ORDER_FILLED", "ORDER_CANCELED", "ORDER_REJECTED", "ORDER_EXPIRED"})
 """After one of these an order changes no more; ORDER_RESOLVED with `found: false` is the fifth."""
 
@@ -79,6 +80,8 @@ class OpenOrder:
     order_id: int = 0
     executed: Decimal = ZERO
     trade_ids: frozenset[int] = frozenset()
+    submitted: bool = False
+    """It may have been sent, so it must never be sent again."""
 
     @property
     def notional(self) -> Decimal:
@@ -136,16 +139,14 @@ class Books:
             self._reserve(event)
         elif name in FILLS:
             self._fill(event)
+        elif name == "ORDER_SUBMITTED":
+            self._submitted(event)
         elif name == "ORDER_ACCEPTED":
             self._accepted(event)
         elif name in ("POSITION_OPENED", "POSITION_CLOSED"):
             self.pending.pop(int(meta["fill_seq"]), None)
-        elif name == "KILL_SWITCH_ACTIVATED":
-            self.kill_active, self.epoch = True, int(meta["epoch"])
-            self.kill_reason, self.kill_since = str(meta.get("why", "")), str(meta.get("since", ""))
-        elif name == "KILL_SWITCH_DEACTIVATED":
-            self.kill_active, self.epoch = False, int(meta["epoch"])
-            self.kill_reason = self.kill_since = ""
+        elif name in KILL_SWITCH:
+            self._switch(event)
         elif name == "DAILY_RESET":
             self._turn_day(str(meta["day"]))
         elif name == "SYSTEM_STARTED" and self.opening is None and "opening_balances" in meta:
@@ -180,6 +181,19 @@ class Books:
             seq=event.seq,
             client_order_id=str(meta["client_order_id"]),
         )
+
+    def _switch(self, event: Event) -> None:
+        meta, active = event.metadata, event.event == "KILL_SWITCH_ACTIVATED"
+        if int(meta["epoch"]) < self.epoch:
+            return  # a later kill or resume is in memory already, and on its way to the journal
+        self.epoch, self.kill_active = int(meta["epoch"]), active
+        self.kill_reason = str(meta.get("why", "")) if active else ""
+        self.kill_since = str(meta.get("since", "")) if active else ""
+
+    def _submitted(self, event: Event) -> None:
+        order = self.orders.get(event.correlation_id or "")
+        if order is not None:
+            self.orders[order.correlation_id] = replace(order, submitted=True)
 
     def _accepted(self, event: Event) -> None:
         order = self.orders.get(event.correlation_id or "")

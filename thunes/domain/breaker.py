@@ -35,6 +35,9 @@ class Transition:
 class Circuit:
     """One exchange's circuit. After `fail_max` failures in a row it opens; `reset_timeout` seconds later one permit is
     given out as a trial (half-open), whose outcome closes or opens it again.
+
+    Calls are named by what they are about (`who`): while the circuit is half-open or open, the outcomes of other calls,
+    permitted before it opened, prove nothing.
     """
 
     def __init__(self, name: str, *, fail_max: int, reset_timeout: float) -> None:
@@ -45,37 +48,34 @@ class Circuit:
             fail_max=fail_max, reset_timeout=reset_timeout, success_threshold=SUCCESS_THRESHOLD, name=name
         )
         self._opened_ns = 0
-        self._trial_out = False
+        self._trial = ""
 
     @property
     def state(self) -> str:
         return self._breaker.current_state
 
-    def permit(self, now_ns: int) -> tuple[bool, list[Transition]]:
+    def permit(self, who: str, now_ns: int) -> tuple[bool, list[Transition]]:
         """Whether a call may be made now. A half-open circuit has at most one permit out."""
         changes: list[Transition] = []
         if self.state == "open" and now_ns - self._opened_ns >= self.reset_timeout * 1e9:
             changes = self._become(self._breaker.half_open)
         if self.state == "closed":
             return True, changes
-        if self.state == "open" or self._trial_out:
+        if self.state == "open" or self._trial:
             return False, changes
-        self._trial_out = True
+        self._trial = who
         return True, changes
 
-    def withdraw(self) -> None:
+    def withdraw(self, who: str) -> None:
         """A permit was not used: no call was made."""
-        self._trial_out = False
+        if who == self._trial:
+            self._trial = ""
 
-    def succeeded(self) -> list[Transition]:
-        self._trial_out = False
-        if self.state == "open":
-            return []  # the call was permitted before the circuit opened; one late success proves little
-        return self._become(lambda: self._breaker.call(lambda: None))
+    def succeeded(self, who: str) -> list[Transition]:
+        return self._become(lambda: self._breaker.call(lambda: None)) if self._counts(who) else []
 
-    def failed(self, now_ns: int) -> list[Transition]:
-        self._trial_out = False
-        if self.state == "open":
+    def failed(self, who: str, now_ns: int) -> list[Transition]:
+        if not self._counts(who):
             return []
         changes = self._become(self._report_failure)
         if self.state == "open":
@@ -85,8 +85,17 @@ class Circuit:
 
     def reset(self) -> list[Transition]:
         """Close it by hand."""
-        self._trial_out = False
+        self._trial = ""
         return self._become(self._breaker.close)
+
+    def _counts(self, who: str) -> bool:
+        """Whether the outcome of a call about `who` says something now; the trial's ends the trial."""
+        if self.state == "closed":
+            return True
+        if self.state == "open" or who != self._trial:
+            return False
+        self._trial = ""
+        return True
 
     def _report_failure(self) -> None:
         try:

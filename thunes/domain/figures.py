@@ -175,6 +175,14 @@ class ExchangeFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineFigures:
+    """What the process and its disk say of themselves."""
+
+    rss_peak_kb: int
+    disk_free: int
+
+
+@dataclass(frozen=True, slots=True)
 class SystemFigures:
     """All of it at one moment: what the edges show."""
 

@@ -2,8 +2,8 @@
 
 `Supervision` is told what happened (`started`, `exited`, `stop`) and answers with what to do. Children start left to
 right, each once the one before has said that it started, and stop right to left. A replacement starts only after the
-exit report of the incarnation before it. More than `intensity` restarts within `period` seconds, or an error that no
-restart can mend, gives up.
+exit report of the incarnation before it. More than `intensity` restarts within `period` seconds (a burst), more than
+`sustained` within an hour (a slow loop), or an error that no restart can mend, gives up.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+HOUR = 3600.0
 
 
 class Strategy(StrEnum):
@@ -23,12 +25,26 @@ class Strategy(StrEnum):
     ONE_FOR_ALL = "one_for_all"
 
 
+class Restart(StrEnum):
+    """When a child that ended is started again."""
+
+    PERMANENT = "permanent"
+    TRANSIENT = "transient"
+    """Only if it failed."""
+    TEMPORARY = "temporary"
+    """Never."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """One child: its name, the class that serves it, and how long (seconds) it may take to drain when stopped."""
+    """One child: its name, the class that serves it, when it is started again, its mailbox's policy (the runtime's
+    business), and how long (seconds) it may take to drain when stopped.
+    """
 
     name: str
     actor: type
+    restart: Restart = Restart.PERMANENT
+    mailbox: Any = None
     shutdown: float = 2.0
 
 
@@ -40,8 +56,12 @@ class Tree:
     strategy: Strategy = Strategy.ONE_FOR_ONE
     intensity: int = 8
     period: float = 30.0
+    sustained: int = 60
+    """Restarts within an hour."""
     backoff: float = 0.05
-    """Seconds before the first restart of a child; each further one within the period waits twice as long."""
+    """Seconds, give or take half, before the first restart of a child; each further one within the period waits twice
+    as long.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +95,22 @@ Action: TypeAlias = StartChild | StopChild | GiveUp | AllStarted | AllStopped
 
 @dataclass(slots=True)
 class Supervision:
-    """The supervisor's whole memory. `is_fatal` says which errors no restart can mend."""
+    """The supervisor's whole memory. `is_fatal` says which errors no restart can mend, `chance` spreads the waits."""
 
     tree: Tree
     is_fatal: Callable[[BaseException], bool]
+    chance: Callable[[], float]
     status: dict[str, str] = field(default_factory=dict)
-    """down, starting, running, leaving; by child."""
+    """down, starting, running, leaving, left (for good); by child."""
     restarts: dict[str, int] = field(default_factory=dict)
     recent: deque[tuple[float, str]] = field(default_factory=deque)
-    """(when, whose) of the restarts within the period."""
+    """(when, whose) of the restarts within the last hour."""
     stopping: bool = False
     gave_up: bool = False
     booted: bool = False
     _wanted: list[str] = field(default_factory=list)
-    """Replacements that wait until all that are leaving have left."""
+    """Replacements that wait until all that are leaving have left, and the ones before them are up."""
+    _delays: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.status = dict.fromkeys(self.names, "down")
@@ -107,12 +129,20 @@ class Supervision:
         if self.status[name] != "starting":
             return []
         self.status[name] = "running"
-        if self.stopping or self.booted:
+        return self._go_on()
+
+    def _go_on(self) -> list[Action]:
+        """Whoever comes next, now that one is up, or has left for good."""
+        if self.stopping or any(status == "leaving" for status in self.status.values()):
+            return []
+        if self._wanted:
+            return self._replace_when_all_left()
+        if self.booted:
             return []
         down = [n for n in self.names if self.status[n] == "down"]
         if down:
             return self._start(down[:1])
-        if all(status == "running" for status in self.status.values()):
+        if all(status in ("running", "left") for status in self.status.values()):
             self.booted = True
             return [AllStarted()]
         return []
@@ -125,13 +155,23 @@ class Supervision:
         if reason is not None and self.is_fatal(reason):
             return self._give_up(f"{name} failed beyond repair: {reason}")
         if leaving:
-            return self._replace_when_all_left(now)
-        self._forget_before(now - self.tree.period)
-        if len(self.recent) >= self.tree.intensity:
-            return self._give_up(
-                f"{len(self.recent)} restarts within {self.tree.period:g} s, the last of {name}: {reason}"
-            )
+            return self._replace_when_all_left()
+        if not self._comes_back(name, reason):
+            self.status[name] = "left"
+            return self._go_on()
+        for most, seconds in ((self.tree.intensity, self.tree.period), (self.tree.sustained, HOUR)):
+            if self._restarts_since(now - seconds) >= most:
+                return self._give_up(f"{most} restarts within {seconds:g} s, and then {name}: {reason}")
         return self._restart(name, now)
+
+    def _comes_back(self, name: str, reason: BaseException | None) -> bool:
+        restart = next(spec.restart for spec in self.tree.children if spec.name == name)
+        return restart is Restart.PERMANENT or (restart is Restart.TRANSIENT and reason is not None)
+
+    def _restarts_since(self, when: float) -> int:
+        while self.recent and self.recent[0][0] < when - HOUR:
+            self.recent.popleft()
+        return sum(1 for at, _ in self.recent if at >= when)
 
     def stop(self) -> list[Action]:
         """Stop all, right to left."""
@@ -143,14 +183,16 @@ class Supervision:
     def _restart(self, name: str, now: float) -> list[Action]:
         self.restarts[name] += 1
         self.recent.append((now, name))
+        self._delays[name] = self._backoff(name, now)
         affected = self._affected(name)
         leaving: list[Action] = []
         for other in reversed(affected):
             if other != name and self.status[other] in ("running", "starting"):
                 self.status[other] = "leaving"
                 leaving.append(StopChild(other))
-        self._wanted = [n for n in self.names if n in {*self._wanted, *affected}]
-        return leaving + self._replace_when_all_left(now)
+        there = {n for n in affected if n == name or self.status[n] not in ("down", "left")}
+        self._wanted = [n for n in self.names if n in {*self._wanted, *there}]
+        return leaving + self._replace_when_all_left()
 
     def _affected(self, name: str) -> list[str]:
         names = self.names
@@ -160,21 +202,21 @@ class Supervision:
             return names[names.index(name) :]
         return [name]
 
-    def _replace_when_all_left(self, now: float) -> list[Action]:
+    def _replace_when_all_left(self) -> list[Action]:
         if any(status == "leaving" for status in self.status.values()):
             return []
-        wanted, self._wanted = self._wanted, []
-        return self._start(wanted, delays=[self._backoff(name, now) for name in wanted])
+        together = len(self._wanted) if self.tree.strategy is Strategy.ONE_FOR_ONE else 1
+        wanted, self._wanted = self._wanted[:together], self._wanted[together:]
+        return self._start(wanted)
 
     def _backoff(self, name: str, now: float) -> float:
         times = sum(1 for when, who in self.recent if who == name and when >= now - self.tree.period)
-        return float(self.tree.backoff * 2 ** max(0, times - 1)) if times else 0.0
+        return float(self.tree.backoff * 2 ** (times - 1) * (0.5 + self.chance()))
 
-    def _start(self, names: Sequence[str], delays: Sequence[float] = ()) -> list[Action]:
+    def _start(self, names: Sequence[str]) -> list[Action]:
         for name in names:
             self.status[name] = "starting"
-        padded = [*delays, *([0.0] * (len(names) - len(delays)))]
-        return [StartChild(name, delay) for name, delay in zip(names, padded, strict=True)]
+        return [StartChild(name, self._delays.pop(name, 0.0)) for name in names]
 
     def _next_to_stop(self) -> list[Action]:
         if any(status == "leaving" for status in self.status.values()):
@@ -190,7 +232,3 @@ class Supervision:
             return []
         self.gave_up = True
         return [GiveUp(why)]
-
-    def _forget_before(self, when: float) -> None:
-        while self.recent and self.recent[0][0] < when:
-            self.recent.popleft()
