@@ -112,8 +112,10 @@ class SupervisorActor(Actor):
                     self.ended.set(self.failure)
 
     def _launch(self, name: str) -> None:
-        if self.core.status[name] != "starting":
-            return
+        if self.core.status[name] == "starting":
+            self._bring_up(name)
+
+    def _bring_up(self, name: str) -> None:
         spec: ChildSpec = self.specs[name]
         self.incarnations[name] += 1
         self.alive.add(name)
@@ -125,8 +127,10 @@ class SupervisorActor(Actor):
     def _stop_child(self, name: str) -> None:
         if name not in self.alive:
             self.world.timers.cancel(self.name, f"launch.{name}")
-            self._do(self.core.exited(name, None, self._now()))
-            return
+            if self.post[name].empty():
+                self._do(self.core.exited(name, None, self._now()))
+                return
+            self._bring_up(name)  # it waits to be started again, and what waits for it is handled first
         if name == "audit":
             self.tell("audit", Record("SYSTEM_STOPPED", metadata={"why": self.failure or "asked to"}))
         self.tell(name, Stop())

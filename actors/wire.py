@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from actors.protocol import Answered, Lost, Refused, Replied, Request, WireReply
-from actors.world import Rest, World
+from actors.world import TradingRest, World
 from thunes.domain.market import OrderAnswer
 from thunes.domain.orders import OrderState
 from thunes.errors import ExchangeError, NetworkError
@@ -21,11 +21,12 @@ TIMESTAMP_OUTSIDE_WINDOW = -1021
 class LiveWire:
     """One OrderActor's way to the exchange. Not shared between threads but for `cancel`."""
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, make_rest: Callable[[], TradingRest]) -> None:
         self._world = world
         self._name = name
-        self._rest = world.ports.rest()
-        self._cancels: Rest | None = None
+        self._make_rest = make_rest
+        self._rest = make_rest()
+        self._cancels: TradingRest | None = None
 
     @property
     def used_weight(self) -> int:
@@ -70,7 +71,7 @@ class LiveWire:
         """Cancel from another thread; the name is told Replied."""
 
         def run() -> None:
-            rest = self._cancels = self._cancels or self._world.ports.rest()
+            rest = self._cancels = self._cancels or self._make_rest()
             reply = self._attempt(state, lambda: rest.cancel(state.symbol, state.client_order_id))
             self._world.post.tell(self._name, Replied(Request.CANCEL, reply))
 

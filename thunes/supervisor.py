@@ -191,7 +191,7 @@ class System:
             read_journal=partial(read_events, self.home.logs),
             open_books=lambda: BooksStore(database),
             rest=lambda: self._rest(endpoints),
-            wire=LiveWire,
+            wire=lambda world, name: LiveWire(world, name, lambda: self._rest(endpoints)),
             market_socket=partial(MarketSocket, endpoints.stream, **self._socket_options()),
             account_socket=partial(
                 AccountSocket,

@@ -9,6 +9,8 @@ import pykka
 
 from actors.runtime.mailbox import Letter, Mailbox, MailboxPolicy
 
+MakeBox = Callable[[str, MailboxPolicy, Callable[[], int]], Mailbox]
+
 
 class Post:
     """Every mailbox of the system, by name.
@@ -17,7 +19,7 @@ class Post:
     replacement. An unknown name is a mistake in the tree and raises KeyError.
     """
 
-    def __init__(self, now_ns: Callable[[], int], make_box: type[Mailbox] = Mailbox) -> None:
+    def __init__(self, now_ns: Callable[[], int], make_box: MakeBox = Mailbox) -> None:
         self._now_ns = now_ns
         self._make_box = make_box
         self._boxes: dict[str, Mailbox] = {}

@@ -74,7 +74,7 @@ class OrderState:
     executed: Decimal = ZERO
     trade_ids: frozenset[int] = frozenset()
     absent_since_ms: int = 0
-    """Wall time of the first -2013 that counts; 0 while there was none."""
+    """When the first -2013 that counts came, on a clock that nobody sets; 0 while none did."""
 
     def to(self, phase: Phase) -> OrderState:
         """The same order in `phase`; ValueError when that cannot follow."""

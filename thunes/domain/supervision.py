@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -60,8 +60,13 @@ class Tree:
     """Restarts within an hour."""
     backoff: float = 0.05
     """Seconds, give or take half, before the first restart of a child; each further one within the period waits twice
-    as long.
+    as long, but none longer than `longest`.
     """
+    longest: float = 5.0
+
+    def with_patience(self, restarts: int) -> Tree:
+        """The same tree, which bears so many restarts."""
+        return replace(self, intensity=restarts, sustained=restarts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +216,8 @@ class Supervision:
 
     def _backoff(self, name: str, now: float) -> float:
         times = sum(1 for when, who in self.recent if who == name and when >= now - self.tree.period)
-        return float(self.tree.backoff * 2 ** (times - 1) * (0.5 + self.chance()))
+        doubled = self.tree.backoff * 2 ** min(times - 1, 30)
+        return float(min(self.tree.longest, doubled) * (0.5 + self.chance()))
 
     def _start(self, names: Sequence[str]) -> list[Action]:
         for name in names:

@@ -37,6 +37,7 @@ class JournalFile:
         git_sha: str,
         max_bytes: int = SEGMENT_BYTES,
         sync: Callable[[int], None] = os.fdatasync,
+        barrier: Callable[[int], None] = os.fsync,
     ) -> None:
         self._logs = logs
         self._path = logs / CURRENT
@@ -44,6 +45,7 @@ class JournalFile:
         self._git_sha = git_sha
         self._max_bytes = max_bytes
         self._sync = sync
+        self._barrier = barrier
         self._lines: list[bytes] = []
         self._failed = ""
         self._fd = -1
@@ -66,12 +68,15 @@ class JournalFile:
         git_sha: str,
         max_bytes: int = SEGMENT_BYTES,
         sync: Callable[[int], None] = os.fdatasync,
+        barrier: Callable[[int], None] = os.fsync,
     ) -> JournalFile:
         """Verify the newest segment and its link to the one before, set a torn tail aside, and be ready to append.
 
+        `sync` makes lines durable, `barrier` the names of files and the test write.
+
         Raises JournalBroken naming file and line, and JournalUnwritable when a test write does not succeed.
         """
-        journal = cls(logs, wall=wall, git_sha=git_sha, max_bytes=max_bytes, sync=sync)
+        journal = cls(logs, wall=wall, git_sha=git_sha, max_bytes=max_bytes, sync=sync, barrier=barrier)
         with journal._failing(logs):
             journal._prove_writable()
             line = journal._read_newest()
@@ -151,7 +156,7 @@ class JournalFile:
             with open(fd, "wb", buffering=0) as file:
                 if file.write(b"\n" * PROBE_BYTES) != PROBE_BYTES:
                     raise OSError(0, "no room for a test write", str(probe))
-                os.fsync(fd)
+                self._barrier(fd)
         finally:
             probe.unlink()
 
@@ -173,7 +178,7 @@ class JournalFile:
 
     def _open_segment(self) -> None:
         self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, MODE)
-        sync_directory(self._logs)
+        sync_directory(self._logs, self._barrier)
         self._size = self._written = os.fstat(self._fd).st_size
         if self._size:
             # A killed process may have written what it never made durable, and it counts from now on.

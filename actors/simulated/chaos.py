@@ -1,0 +1,147 @@
+"""What goes wrong around a simulated system, at moments drawn from the seed."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from random import Random
+from typing import Protocol
+
+from actors.runtime.simulation import Scheduler
+from actors.simulated.disk import Disk
+from actors.simulated.exchange import SimulatedExchange
+from actors.simulated.faults import Faults
+from actors.simulated.market import Socket
+from actors.world import World
+from thunes.messages import Kill, Reconnect, ResetBreaker, Resume
+
+CRASH_AFTER = (0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10)
+"""A handler dies at its start, or at one of the first things that it does to the outside."""
+DURING_SECONDS = 15.0
+"""A run's one-time faults come somewhere in its first so many virtual seconds."""
+
+
+class Home(Protocol):
+    """The system under it (`actors.simulated.system.SimulatedSystem`)."""
+
+    scheduler: Scheduler
+    exchange: SimulatedExchange
+    disk: Disk
+    world: World
+
+
+class Chaos:
+    """Sets its own next moments until `stop`."""
+
+    def __init__(self, home: Home, faults: Faults, random: Random) -> None:
+        self._home = home
+        self._random = random
+        self._stopped = False
+        self._process_killed = False
+        for every, happen in (
+            (faults.crash_every, self._crash),
+            (faults.hold_every, self._hold),
+            (faults.gap_every, self._gap),
+            (faults.disconnect_every, self._disconnect),
+            (faults.stale_every, self._stale),
+            (faults.jump_every, self._jump),
+            (faults.kill_every, self._kill),
+            (faults.marker_every, self._mark),
+            (faults.reconnect_every, self._operate),
+        ):
+            if every:
+                self._again(every, happen)
+        for probability, happen in (
+            (faults.disk_fails, self._fail_disk),
+            (faults.power_cut, self._cut_power),
+            (faults.process_killed, self._kill_process),
+        ):
+            if random.random() < probability:
+                self._once(random.uniform(0.5, DURING_SECONDS), happen)
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._home.scheduler.crash_after = None
+
+    def process_is_killed(self) -> bool:
+        killed, self._process_killed = self._process_killed, False
+        return killed
+
+    def _again(self, every: float, happen: Callable[[], None]) -> None:
+        def now() -> None:
+            if not self._stopped:
+                happen()
+                self._again(every, happen)
+
+        self._home.scheduler.call_in(self._random.expovariate(1 / every), now)
+
+    def _once(self, seconds: float, happen: Callable[[], None]) -> None:
+        def now() -> None:
+            if not self._stopped:
+                happen()
+
+        self._home.scheduler.call_in(seconds, now)
+
+    def _tell(self, name: str, message: object) -> None:
+        self._home.world.post.tell(name, message)
+
+    # --- actors ---
+
+    def _crash(self) -> None:
+        self._home.scheduler.crash_after = self._random.choice(CRASH_AFTER)
+
+    def _hold(self) -> None:
+        live = [name for name in self._home.scheduler.live if name != "supervisor"]
+        if live:
+            self._home.scheduler.hold(self._random.choice(live), self._random.uniform(0.001, 0.3))
+
+    # --- connections ---
+
+    def _socket(self) -> Socket | None:
+        exchange = self._home.exchange
+        sockets = [*exchange.account_sockets, *(s for m in exchange.markets.values() for s in m.sockets)]
+        return self._random.choice(sockets) if sockets else None
+
+    def _deafen(self, seconds: float) -> None:
+        if (socket := self._socket()) is not None:
+            socket.deaf_until_ns = self._home.scheduler.clock.now_ns + int(seconds * 1e9)
+
+    def _gap(self) -> None:
+        self._deafen(self._random.uniform(0.1, 1.5))
+
+    def _stale(self) -> None:
+        self._deafen(60.0)
+
+    def _disconnect(self) -> None:
+        if (socket := self._socket()) is not None:
+            socket.drop("the connection was lost")
+
+    # --- clock, operator ---
+
+    def _jump(self) -> None:
+        """Somebody, or NTP, sets the machine's clock."""
+        self._home.scheduler.clock.ahead_ms = self._random.choice((0, 0, 700, -700, 4_000, -4_000, 30_000, -30_000))
+
+    def _kill(self) -> None:
+        self._tell("risk", Kill("drill", "simulation", flatten=self._random.random() < 0.3))
+        self._once(self._random.uniform(0.2, 1.5), lambda: self._tell("risk", Resume("over", "simulation")))
+
+    def _mark(self) -> None:
+        """A kill from outside, as when nobody answers."""
+        self._home.disk.reason = "from outside"
+        self._once(self._random.uniform(1.5, 3.0), lambda: self._tell("risk", Resume("over", "simulation")))
+
+    def _operate(self) -> None:
+        self._tell("supervisor", Reconnect(None, "simulation"))
+        self._tell("breaker", ResetBreaker("simulation"))
+
+    # --- disk and process ---
+
+    def _fail_disk(self) -> None:
+        self._home.disk.failing = self._random.choice((errno.EIO, errno.ENOSPC))
+
+    def _cut_power(self) -> None:
+        self._home.disk.syncs_to_cut = self._random.randrange(20)
+
+    def _kill_process(self) -> None:
+        self._process_killed = True

@@ -1,0 +1,105 @@
+"""The simulated wire: every way in which a request to the exchange can end, at seeded moments of virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from actors.protocol import Answered, Lost, Refused, Replied, Request, WireReply
+from actors.simulated.exchange import SimulatedExchange
+from actors.world import World
+from thunes.domain.market import OrderAnswer
+from thunes.domain.orders import OrderState
+from thunes.errors import ExchangeError, NetworkError
+
+TIMESTAMP_OUTSIDE_WINDOW = -1021
+FASTEST, SLOWEST = 0.0003, 0.004
+"""Seconds that a request, or an answer, is on its way when all is well."""
+
+
+class SimulatedWire:
+    """One OrderActor's way to the exchange; every outcome is told later. `placing` sees each order first."""
+
+    def __init__(
+        self, world: World, name: str, exchange: SimulatedExchange, placing: Callable[[OrderState], None]
+    ) -> None:
+        self._post = world.post
+        self._name = name
+        self._exchange = exchange
+        self._placing = placing
+        self._timeout = world.settings.exchange.timeout
+        self._clock = exchange.scheduler.clock
+
+    @property
+    def used_weight(self) -> int:
+        return 0
+
+    def place(self, state: OrderState) -> None:
+        self._exchange.scheduler.effect()
+        self._placing(state)
+        self._send(Request.PLACE, state, lambda: self._exchange.place(state))
+        self._exchange.scheduler.effect()
+
+    def query(self, state: OrderState) -> None:
+        self._send(Request.QUERY, state, lambda: self._exchange.query(state))
+
+    def fills(self, state: OrderState, answer: OrderAnswer) -> None:
+        def read() -> OrderAnswer:
+            return replace(answer, fills=tuple(self._exchange.fills_of.get(answer.order_id, ())))
+
+        self._send(Request.FILLS, state, read)
+
+    def cancel(self, state: OrderState) -> None:
+        self._send(Request.CANCEL, state, lambda: self._exchange.cancel(state))
+
+    def _send(self, request: Request, state: OrderState, call: Callable[[], OrderAnswer], again: bool = True) -> None:
+        """Let it arrive after a while, or not; tell what became of it after another while, or at the time-out."""
+        exchange, random, faults = self._exchange, self._exchange.random, self._exchange.faults
+        timestamp_ms = self._clock.wall_ms() + exchange.skew_ms
+        sent_ns = self._clock.now_ns
+        finish = self._finisher(request)
+        lost = Lost(state.correlation_id, NetworkError("there was no answer in time; ask before sending again."))
+
+        def arrive(in_time: bool = True) -> None:
+            try:
+                exchange.check_timestamp(timestamp_ms)
+                answer = call()
+            except ExchangeError as error:
+                if error.code == TIMESTAMP_OUTSIDE_WINDOW and again and in_time:
+                    exchange.skew_ms = self._clock.true_ms() - self._clock.wall_ms()
+                    self._send(request, state, call, again=False)
+                    return
+                finish(self._way(), Refused(state.correlation_id, error))
+                return
+            if random.random() < faults.answer_lost:
+                finish(self._timeout if random.random() < 0.5 else self._way(), lost)
+                return
+            took_ns = self._clock.now_ns - sent_ns
+            finish(self._way(), Answered(state.correlation_id, answer, took_ns))
+
+        chance = random.random()
+        if chance < faults.request_lost:
+            finish(self._timeout if random.random() < 0.5 else self._way(), lost)
+        elif chance < faults.request_lost + faults.request_late:
+            finish(self._way(), lost)
+            exchange.scheduler.call_in(random.uniform(0.2, 8.0), lambda: arrive(in_time=False))
+        else:
+            exchange.scheduler.call_in(self._way(), arrive)
+
+    def _way(self) -> float:
+        return self._exchange.random.uniform(FASTEST, SLOWEST)
+
+    def _finisher(self, request: Request) -> Callable[[float, WireReply], None]:
+        """Only the first outcome is told."""
+        told = False
+
+        def finish(seconds: float, reply: WireReply) -> None:
+            def tell() -> None:
+                nonlocal told
+                if not told:
+                    told = True
+                    self._post.tell(self._name, Replied(request, reply))
+
+            self._exchange.scheduler.call_in(seconds, tell)
+
+        return finish
