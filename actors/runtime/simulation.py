@@ -139,9 +139,8 @@ class Scheduler:
         self.running = ""
         """Whose message was handled in the last step; empty when a timer fired."""
         self._fuse = 0
-        self.crash_after: int | None = None
-        """The next handler dies: at its first line (0), or at the so-manyth thing that it does to the outside."""
-        self.crashable: Callable[[str], bool] = lambda name: name != "supervisor"
+        self.doomed: dict[str, int] = {}
+        """Whose next handler dies: at its first line (0), or at the so-manyth thing that it does to the outside."""
         self.crashes = 0
         self.on_put: Callable[[Any], None] = lambda _message: None
         """Called with every message that is told."""
@@ -212,14 +211,14 @@ class Scheduler:
         for held in (self._live, self._started, self._place, self._held, self._timers):
             held.clear()
         self._ready.clear()
-        self.crash_after = None
+        self.doomed.clear()
         self._fuse = 0
 
     def _run(self, actor: Actor) -> None:
         name = self.running = actor.name
         self.steps += 1
-        if self.crash_after is not None and self.crashable(name):
-            self._fuse = self.crash_after
+        if name in self.doomed:
+            self._fuse = self.doomed[name]
             if not self._fuse:
                 setattr(actor, "on_receive", self._die)  # noqa: B010 a method is replaced on this one object
         if name in self._started:
@@ -243,7 +242,7 @@ class Scheduler:
         self._crash()
 
     def _crash(self) -> None:
-        self.crash_after = None
+        self.doomed.pop(self.running, None)
         self._fuse = 0
         self.crashes += 1
         raise Crash(f"{self.running} is made to die")

@@ -61,7 +61,7 @@ class Chaos:
 
     def stop(self) -> None:
         self._stopped = True
-        self._home.scheduler.crash_after = None
+        self._home.scheduler.doomed.clear()
 
     def process_is_killed(self) -> bool:
         killed, self._process_killed = self._process_killed, False
@@ -88,12 +88,15 @@ class Chaos:
     # --- actors ---
 
     def _crash(self) -> None:
-        self._home.scheduler.crash_after = self._random.choice(CRASH_AFTER)
+        if names := self._children():
+            self._home.scheduler.doomed[self._random.choice(names)] = self._random.choice(CRASH_AFTER)
 
     def _hold(self) -> None:
-        live = [name for name in self._home.scheduler.live if name != "supervisor"]
-        if live:
-            self._home.scheduler.hold(self._random.choice(live), self._random.uniform(0.001, 0.3))
+        if names := self._children():
+            self._home.scheduler.hold(self._random.choice(names), self._random.uniform(0.001, 0.3))
+
+    def _children(self) -> list[str]:
+        return [name for name in self._home.scheduler.live if name != "supervisor"]
 
     # --- connections ---
 

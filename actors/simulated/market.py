@@ -17,7 +17,7 @@ from thunes.domain.symbol_rules import SymbolRules
 from thunes.messages import BookChanged, Candle, PublicTrade
 
 SPEED = 60
-UPDATE_SECONDS = 0.05
+UPDATE_SECONDS = 0.08
 MINUTE_MS = 60_000
 LEVELS = 4
 DEEP, THIN_QUOTE = Decimal(100), Decimal("2.3")

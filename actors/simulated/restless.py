@@ -7,7 +7,7 @@ from random import Random
 from thunes.messages import Candle, Intent, Side, Tick
 from thunes.strategies.base import Holding, Parameters, Strategy
 
-EAGERNESS = 0.12
+EAGERNESS = 0.4
 """How often a tick makes it want something."""
 
 
