@@ -7,6 +7,7 @@ orphan: OrderActor finds out whether it came that far.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 from actors.protocol import Approved, CallOutcome, Orphan, Permit
@@ -23,6 +24,16 @@ CIRCUIT = "BinanceAPI"
 EVENTS = {"open": "CIRCUIT_OPENED", "half-open": "CIRCUIT_HALF_OPENED", "closed": "CIRCUIT_CLOSED"}
 
 
+@dataclass(slots=True)
+class Remembered:
+    """What one incarnation leaves to the next."""
+
+    seen_seq: int = 0
+    """The last approval that came here: one that comes again is not permitted again."""
+    quiet_until_ns: int = 0
+    """The exchange asked for a pause until then."""
+
+
 class BreakerActor(Actor):
     mailbox_policy: ClassVar = MailboxPolicy(control=frozenset({ResetBreaker}))
 
@@ -31,8 +42,7 @@ class BreakerActor(Actor):
         settings = world.settings.breaker
         self.circuit = Circuit(CIRCUIT, fail_max=settings.fail_max, reset_timeout=settings.reset_timeout)
         self.used_weight = 0
-        self.quiet_until_ns = 0
-        self.seen_seq = 0
+        self.remembered: Remembered = world.carry.setdefault(name, Remembered())
 
     def on_start(self) -> None:
         self._publish()
@@ -54,11 +64,11 @@ class BreakerActor(Actor):
             self.tell(f"order.{message.order.symbol}", Orphan(message))
 
     def _permit(self, approved: Approved) -> None:
-        if approved.seq <= self.seen_seq:
+        if approved.seq <= self.remembered.seen_seq:
             return  # a crash of Audit's passed it on twice
-        self.seen_seq = approved.seq
+        self.remembered.seen_seq = approved.seq
         now_ns = self.world.clock.monotonic_ns()
-        if now_ns < self.quiet_until_ns:
+        if now_ns < self.remembered.quiet_until_ns:
             self._refuse(approved, "RATE_LIMIT")
             return
         allowed, changes = self.circuit.permit(approved.order.correlation_id, now_ns)
@@ -87,7 +97,8 @@ class BreakerActor(Actor):
         now_ns = self.world.clock.monotonic_ns()
         self.used_weight = outcome.used_weight or self.used_weight
         if outcome.retry_after:
-            self.quiet_until_ns = max(self.quiet_until_ns, now_ns + int(outcome.retry_after * 1e9))
+            until_ns = now_ns + int(outcome.retry_after * 1e9)
+            self.remembered.quiet_until_ns = max(self.remembered.quiet_until_ns, until_ns)
         if not outcome.made:
             self.circuit.withdraw(outcome.about)
         elif outcome.failed:

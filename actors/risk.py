@@ -54,6 +54,8 @@ class Unfinished:
 
     undecided: Undecided = field(default_factory=Undecided)
     kill: Kill | None = None
+    flatten: bool = False
+    """A kill asked for it, and something is held yet."""
     sent_ns: deque[int] = field(default_factory=deque)
 
 
@@ -91,6 +93,7 @@ class RiskActor(Actor):
                 self._resume(message)
             case Synced(agreed):
                 self.state.synced = agreed and self.loaded
+                self._flatten()
             case Flushed():
                 self._load()
             case TellHolding(symbol):
@@ -265,10 +268,9 @@ class RiskActor(Actor):
         books, meta = self.state.books, event.metadata
         if int(meta["epoch"]) < books.epoch:
             return
+        # A resume took the marker away when it was given; one that is there now is a newer kill, from outside.
         if event.event == "KILL_SWITCH_ACTIVATED":
             self.world.home.write_kill(str(meta["why"]), str(meta["source"]), str(event.timestamp))
-        else:
-            self.world.home.clear_kill()
 
     def _check_limits(self) -> None:
         if not self.state.books.kill_active and (why := risk.breach(self.state)) is not None:
@@ -282,11 +284,11 @@ class RiskActor(Actor):
     def _kill(self, kill: Kill) -> None:
         """In memory at once, on the disk by way of Audit; a second one changes nothing, but may still flatten."""
         books = self.state.books
+        self.unfinished.flatten = self.unfinished.flatten or kill.flatten
         if not self.loaded:
             self.unfinished.kill = kill  # until the books are read nothing is approved, and the epoch is not known
             return
-        if kill.flatten:
-            self._flatten()
+        self._flatten()
         if books.kill_active:
             return
         since = self.world.clock.wall().isoformat()
@@ -297,7 +299,10 @@ class RiskActor(Actor):
         self.tell("audit", UrgentRecord("KILL_SWITCH_ACTIVATED", risk_snapshot=snapshot, metadata=meta))
 
     def _flatten(self) -> None:
-        """Ask ourselves to sell what is held; every check of a sell applies."""
+        """Ask ourselves to sell what is held, whenever books and exchange agree, until nothing is held."""
+        if not self.unfinished.flatten or not self.state.synced:
+            return
+        self.unfinished.flatten = bool(self.state.books.open_positions)
         orders, left = flatten(self.state, self.world.ids.new, self.world.identity.params_hash)
         for order in orders:
             self.tell(self.name, order)
@@ -315,6 +320,7 @@ class RiskActor(Actor):
             return
         books.kill_active, books.kill_reason, books.kill_since = False, "", ""
         books.epoch += 1
+        self.unfinished.flatten = False
         meta["epoch"] = books.epoch
         self.world.home.clear_kill()
         snapshot = risk.snapshot(self.state)

@@ -9,6 +9,7 @@ the same way.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
@@ -50,6 +51,8 @@ class StreamActor(Actor):
             self, partial(world.ports.market_socket, streams), label=self.symbol, symbol=self.symbol
         )
         self.last_tick: Tick | None = None
+        self.behind = False
+        """What was missed could not be read yet: it is, with all that came since, by the next catch-up."""
         self.first_trade_id = 0
         self.last_frame_ns = 0
         self.counts: Counter[str] = Counter()
@@ -119,9 +122,9 @@ class StreamActor(Actor):
         match decoded:
             case Tick():
                 self._tick(decoded)
-            case PublicTrade():
+            case PublicTrade() if not self.behind:
                 self._trade(decoded)
-            case Candle():
+            case Candle() if not self.behind:
                 self._candle(decoded)
             case ServerShutdown():
                 self.connection.reconnect("serverShutdown")
@@ -138,24 +141,31 @@ class StreamActor(Actor):
             self.tell(receiver, tick)
 
     def _trade(self, trade: PublicTrade) -> None:
+        before = self.guard.last_trade_id
         verdict = self.guard.trade(trade)
         if isinstance(verdict, Stale):
             return  # read already, by REST or before a reconnect
-        self.counts["trades"] += 1
-        self.first_trade_id = self.first_trade_id or trade.trade_id
         if isinstance(verdict, Gap):
             self._gap("trade", verdict)
-            self._fetch_trades(verdict)
+            self.guard.last_trade_id = before
+            mended = self._mend(lambda: self._fetch_trades(verdict))
+            if not mended or isinstance(self.guard.trade(trade), Stale):
+                return  # it comes with the next catch-up, or came with this one
+        self.counts["trades"] += 1
+        self.first_trade_id = self.first_trade_id or trade.trade_id
 
     def _candle(self, candle: Candle) -> None:
         if not candle.closed:
             return
+        before = self.guard.last_candle_ms
         verdict = self.guard.candle(candle)
         if isinstance(verdict, Stale):
             return
         if isinstance(verdict, Gap):
             self._gap("candle", verdict)
-            self._fetch_candles(verdict.first, before_ms=candle.open_ms)
+            if not self._mend(lambda: self._fetch_candles(verdict.first, before_ms=candle.open_ms)):
+                self.guard.last_candle_ms = before
+                return
         self.counts["candles"] += 1
         self.tell(self.receivers[0], candle)
 
@@ -174,17 +184,29 @@ class StreamActor(Actor):
     # --- what no socket brought ---
 
     def _catch_up(self) -> None:
-        """Read by REST what happened before this connection; try again in a second when that fails."""
-        try:
+        """Read by REST what happened before this connection, or since something could not be read."""
+
+        def read() -> None:
             if self.guard.last_candle_ms:
                 self._fetch_candles(self.guard.next_candle_ms, before_ms=None)
             else:
                 self._first_candles()
             if self.guard.last_trade_id:
                 self._fetch_trades(Gap(self.guard.last_trade_id + 1, self.guard.last_trade_id + 1000))
+
+        self._mend(read)
+
+    def _mend(self, read: Callable[[], None]) -> bool:
+        """Whether what was missed could be read; if not, all of it is tried again in a second."""
+        try:
+            read()
         except (ExchangeError, NetworkError) as error:
             self.world.log.warning("%s: what was missed could not be read (%s); trying again.", self.symbol, error)
             self.after(1.0, "catch up", CatchUp())
+            self.behind = True
+        else:
+            self.behind = False
+        return not self.behind
 
     def _first_candles(self) -> None:
         candles = self.rest.klines(self.symbol, self.interval, limit=1000)
@@ -211,9 +233,7 @@ class StreamActor(Actor):
             fresh = [t for t in trades if t.trade_id >= first]
             if not fresh:
                 return
-            for trade in fresh:
-                self.guard.trade(trade)
-            self.counts["trades"] += sum(1 for t in fresh if t.trade_id <= gap.last)
+            self.counts["trades"] += sum(1 for t in fresh if not isinstance(self.guard.trade(t), Stale))
             first = fresh[-1].trade_id + 1
 
     def _publish(self) -> None:

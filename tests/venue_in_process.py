@@ -13,10 +13,11 @@ from typing import Any
 from actors.runtime.clock import RandomIds, SystemClock
 from actors.runtime.post import Post
 from actors.runtime.threads import Signal, ThreadTimers, run_loop, spawn, stack_of
+from actors.simulated.answers import as_answer, as_fill
 from actors.tree import plant, tree
 from actors.wire import LiveWire
 from actors.world import Identity, Ports, World
-from thunes.domain.executions import Execution, Order, OrderRequest
+from thunes.domain.executions import OrderRequest
 from thunes.domain.figures import ExchangeFigures, MachineFigures
 from thunes.domain.market import AccountBalances, Fill, OrderAnswer
 from thunes.domain.matching import MatchingEngine
@@ -101,11 +102,11 @@ class EngineRest:
 
     def open_orders(self, symbol: str | None = None) -> tuple[OrderAnswer, ...]:
         with self._venue.lock:
-            return tuple(_answer(order) for order in self._venue.engine.open_orders(ACCOUNT, symbol))
+            return tuple(as_answer(order) for order in self._venue.engine.open_orders(ACCOUNT, symbol))
 
     def order(self, symbol: str, client_order_id: str) -> OrderAnswer:
         with self._venue.lock:
-            return _answer(self._venue.engine.order(ACCOUNT, symbol, client_order_id=client_order_id))
+            return as_answer(self._venue.engine.order(ACCOUNT, symbol, client_order_id=client_order_id))
 
     def my_trades(
         self, symbol: str, *, order_id: int | None = None, from_id: int | None = None
@@ -129,50 +130,18 @@ class EngineRest:
         with venue.lock:
             executions = venue.engine.place(ACCOUNT, request, venue.now_ms)
             venue.placed.append(client_order_id)
-            fills = tuple(_fill(e) for e in executions if e.fill is not None)
+            fills = tuple(as_fill(e.fill) for e in executions if e.fill is not None)
             venue.fills[executions[-1].order.order_id] = list(fills)
             venue.show_book(symbol, D(60_000) if symbol == "BTCUSDT" else D(2_600))
         venue.after_place(client_order_id)
-        return _answer(executions[-1].order, fills)
+        return as_answer(executions[-1].order, fills)
 
     def cancel(self, symbol: str, client_order_id: str) -> OrderAnswer:
         with self._venue.lock:
             done = self._venue.engine.cancel(
                 ACCOUNT, symbol, client_order_id=client_order_id, cancel_id="cancel", now_ms=self._venue.now_ms
             )
-            return _answer(done.order)
-
-
-def _fill(execution: Execution) -> Fill:
-    fill = execution.fill
-    assert fill is not None
-    return Fill(
-        fill.trade_id,
-        fill.price,
-        fill.quantity,
-        fill.quote_quantity,
-        fill.commission,
-        fill.commission_asset,
-        fill.time_ms,
-        fill.is_maker,
-    )
-
-
-def _answer(order: Order, fills: tuple[Fill, ...] = ()) -> OrderAnswer:
-    return OrderAnswer(
-        symbol=order.symbol,
-        client_order_id=order.client_order_id,
-        order_id=order.order_id,
-        status=order.status,
-        side=order.side,
-        order_type=order.order_type,
-        quantity=order.quantity,
-        price=order.price,
-        executed=order.executed,
-        cumulative_quote=order.cumulative_quote,
-        time_ms=order.updated_ms,
-        fills=fills,
-    )
+            return as_answer(done.order)
 
 
 class NoSocket:
@@ -221,7 +190,7 @@ def make_world(home: Path, venue: Venue, environ: dict[str, str] | None = None, 
         "market_socket": NoSocket,
         "account_socket": NoSocket,
         "strategy": lambda symbol: Idle(symbol, Idle.parameters_type()),
-        "wire": LiveWire,
+        "wire": lambda world, name: LiveWire(world, name, world.ports.rest),
         "machine_figures": lambda: MachineFigures(0, 0),
         "exchange_figures": lambda: ExchangeFigures(0, 0.0),
     }

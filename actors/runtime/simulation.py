@@ -75,8 +75,8 @@ class VirtualClock:
 class SeededIds:
     """Ids that a seed repeats."""
 
-    def __init__(self, random: Random) -> None:
-        self._random = random
+    def __init__(self, rng: Random) -> None:
+        self._random = rng
 
     def new(self) -> str:
         return f"{self._random.getrandbits(80):020x}"
@@ -120,7 +120,7 @@ class Scheduler:
     """Runs actors and timers. `trace` False leaves out the digest and the tail, for speed."""
 
     def __init__(self, seed: int | str, *, trace: bool = True) -> None:
-        self.random = Random(f"schedule {seed}")
+        self.rng = Random(f"schedule {seed}")
         self.clock = VirtualClock()
         self.ids = SeededIds(Random(f"ids {seed}"))
         self.steps = 0
@@ -142,6 +142,8 @@ class Scheduler:
         self.doomed: dict[str, int] = {}
         """Whose next handler dies: at its first line (0), or at the so-manyth thing that it does to the outside."""
         self.crashes = 0
+        self.overlaps: list[str] = []
+        """Names that a second actor began to serve while the first still lived."""
         self.on_put: Callable[[Any], None] = lambda _message: None
         """Called with every message that is told."""
         self.post = self.new_post()
@@ -159,6 +161,8 @@ class Scheduler:
 
     def add(self, actor: Actor) -> None:
         """Run this actor from now on (`World.start_loop`)."""
+        if actor.name in self._live:
+            self.overlaps.append(actor.name)
         self._live[actor.name] = actor
         self._started.discard(actor.name)
         self.ready(actor.name)
@@ -187,7 +191,7 @@ class Scheduler:
 
     def step(self) -> bool:
         """Handle one message, or let one timer fire; False when nothing is left to do."""
-        clock, random = self.clock, self.random.random
+        clock, draw = self.clock, self.rng.random
         if not self._ready:
             if not self._heap:
                 return False
@@ -196,9 +200,9 @@ class Scheduler:
         if self._heap and self._heap[0][0] <= clock.now_ns:
             heapq.heappop(self._heap)[2]()
             return True
-        name = self._ready[int(random() * len(self._ready))]
+        name = self._ready[int(draw() * len(self._ready))]
         self._run(self._live[name])
-        clock.now_ns += int(random() * STEP_NS)
+        clock.now_ns += int(draw() * STEP_NS)
         return True
 
     def drop_all(self) -> None:

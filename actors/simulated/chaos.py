@@ -7,16 +7,18 @@ from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
+from actors.protocol import Approved, Permit, Replied
 from actors.runtime.simulation import Scheduler
 from actors.simulated.disk import Disk
 from actors.simulated.exchange import SimulatedExchange
 from actors.simulated.faults import Faults
 from actors.simulated.market import Socket
 from actors.world import World
-from thunes.messages import Kill, Reconnect, ResetBreaker, Resume
+from thunes.messages import Kill, Reconnect, ResetBreaker, Resume, SubmitOrder
 
 CRASH_AFTER = (0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10)
 """A handler dies at its start, or at one of the first things that it does to the outside."""
+ON_THE_ROAD = (SubmitOrder, Approved, Permit, Replied)
 DURING_SECONDS = 15.0
 """A run's one-time faults come somewhere in its first so many virtual seconds."""
 
@@ -24,6 +26,7 @@ DURING_SECONDS = 15.0
 class Home(Protocol):
     """The system under it (`actors.simulated.system.SimulatedSystem`)."""
 
+    symbols: tuple[str, ...]
     scheduler: Scheduler
     exchange: SimulatedExchange
     disk: Disk
@@ -33,14 +36,17 @@ class Home(Protocol):
 class Chaos:
     """Sets its own next moments until `stop`."""
 
-    def __init__(self, home: Home, faults: Faults, random: Random) -> None:
+    def __init__(self, home: Home, faults: Faults, rng: Random) -> None:
         self._home = home
-        self._random = random
+        self._random = rng
         self._stopped = False
         self._process_killed = False
+        self._ambush: tuple[type, Callable[[], None]] | None = None
+        self._slow = ["risk", "audit", "breaker", *(f"order.{symbol}" for symbol in home.symbols)]
         for every, happen in (
             (faults.crash_every, self._crash),
             (faults.hold_every, self._hold),
+            (faults.outage_every, self._outage),
             (faults.gap_every, self._gap),
             (faults.disconnect_every, self._disconnect),
             (faults.stale_every, self._stale),
@@ -56,8 +62,8 @@ class Chaos:
             (faults.power_cut, self._cut_power),
             (faults.process_killed, self._kill_process),
         ):
-            if random.random() < probability:
-                self._once(random.uniform(0.5, DURING_SECONDS), happen)
+            if rng.random() < probability:
+                self._once(rng.uniform(0.5, DURING_SECONDS), happen)
 
     def stop(self) -> None:
         self._stopped = True
@@ -109,6 +115,10 @@ class Chaos:
         if (socket := self._socket()) is not None:
             socket.deaf_until_ns = self._home.scheduler.clock.now_ns + int(seconds * 1e9)
 
+    def _outage(self) -> None:
+        seconds = self._random.uniform(0.3, 2.5)
+        self._home.exchange.away_until_ns = self._home.scheduler.clock.now_ns + int(seconds * 1e9)
+
     def _gap(self) -> None:
         self._deafen(self._random.uniform(0.1, 1.5))
 
@@ -126,13 +136,27 @@ class Chaos:
         self._home.scheduler.clock.ahead_ms = self._random.choice((0, 0, 700, -700, 4_000, -4_000, 30_000, -30_000))
 
     def _kill(self) -> None:
-        self._tell("risk", Kill("drill", "simulation", flatten=self._random.random() < 0.3))
+        """When the next order has come so far, because that is where a kill has to hold; somebody may be slow then."""
+        self._at_the_next(lambda: self._tell("risk", Kill("drill", "simulation", flatten=self._random.random() < 0.3)))
         self._once(self._random.uniform(0.2, 1.5), lambda: self._tell("risk", Resume("over", "simulation")))
 
     def _mark(self) -> None:
         """A kill from outside, as when nobody answers."""
-        self._home.disk.reason = "from outside"
+        self._at_the_next(lambda: setattr(self._home.disk, "reason", "from outside"))
         self._once(self._random.uniform(1.5, 3.0), lambda: self._tell("risk", Resume("over", "simulation")))
+
+    def _at_the_next(self, happen: Callable[[], None]) -> None:
+        self._ambush = (self._random.choice(ON_THE_ROAD), happen)
+
+    def saw(self, message: object) -> None:
+        """Somebody was told something."""
+        if self._ambush is None or type(message) is not self._ambush[0]:
+            return
+        _, happen = self._ambush
+        self._ambush = None
+        self._once(self._random.uniform(0, 0.0002), happen)
+        if self._random.random() < 0.7:
+            self._home.scheduler.hold(self._random.choice(self._slow), self._random.uniform(0.001, 0.05))
 
     def _operate(self) -> None:
         self._tell("supervisor", Reconnect(None, "simulation"))

@@ -15,6 +15,7 @@ from random import Random
 from actors.runtime.simulation import Scheduler
 from thunes.domain.books import Books
 from thunes.domain.journal import AuditEvent
+from thunes.errors import JournalUnwritable
 from thunes.messages import Record
 from thunes.storage.journal import JournalFile, read_events
 from thunes.storage.segments import CURRENT
@@ -25,7 +26,7 @@ GIT_SHA = "simulation"
 class Disk:
     """Journal, projection and kill marker of one home. `durable` is called with every event that has become so."""
 
-    def __init__(self, logs: Path, scheduler: Scheduler, random: Random, durable: Callable[[AuditEvent], None]) -> None:
+    def __init__(self, logs: Path, scheduler: Scheduler, rng: Random, durable: Callable[[AuditEvent], None]) -> None:
         self.logs = logs
         self.scheduler = scheduler
         self.durable = durable
@@ -37,7 +38,7 @@ class Disk:
         self.was_cut = False
         self.durable_seq = 0
         self.books = [Books()]
-        self._random = random
+        self._random = rng
         self._durable_bytes = 0
 
     def open_journal(self) -> SimulatedJournal:
@@ -116,7 +117,11 @@ class SimulatedJournal:
         return event
 
     def commit(self) -> None:
-        self._file.commit()
+        try:
+            self._file.commit()
+        except JournalUnwritable as error:
+            # Where the file is differs from run to run, and what is journalled of the failure may not.
+            raise JournalUnwritable(str(error).replace(str(self._disk.logs), "logs")) from error
         self._tell()
         self._disk.scheduler.effect()
 

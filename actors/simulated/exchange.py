@@ -44,7 +44,7 @@ class SimulatedExchange:
         self.engine.open_account(ACCOUNT, {a: OPENING if a == "USDT" else Decimal(0) for a in sorted(assets)})
         self.scheduler = scheduler
         self.faults = faults
-        self.random = Random(f"exchange {seed}")
+        self.rng = Random(f"exchange {seed}")
         self.markets = {
             symbol: SymbolMarket(self.rules[symbol], self.engine, scheduler, lambda: self.faults, seed)
             for symbol in symbols
@@ -56,6 +56,8 @@ class SimulatedExchange:
         self.reached: Callable[[str], None] = lambda _client_order_id: None
         self.skew_ms = 0
         """What the client believes that the exchange's clock is ahead of its own."""
+        self.away_until_ns = 0
+        """Until then nothing reaches it."""
         self.update_seconds = UPDATE_SECONDS
         self._taken_ns: dict[str, int] = {}
         scheduler.call_in(self.update_seconds, self._update)
@@ -64,6 +66,9 @@ class SimulatedExchange:
         for market in self.markets.values():
             market.update()
         self.scheduler.call_in(self.update_seconds, self._update)
+
+    def is_away(self) -> bool:
+        return self.scheduler.clock.now_ns < self.away_until_ns
 
     # --- orders, at the moment when a request arrives ---
 
@@ -74,7 +79,7 @@ class SimulatedExchange:
             raise ExchangeError(-1021, "Timestamp for this request is outside of the recvWindow.")
 
     def place(self, state: OrderState) -> OrderAnswer:
-        chance = self.random.random()
+        chance = self.rng.random()
         if chance < self.faults.rejected:
             raise ExchangeError(-2010, "Account has insufficient balance for requested action.")
         if chance < self.faults.rejected + self.faults.rate_limited:
@@ -94,7 +99,7 @@ class SimulatedExchange:
     def query(self, state: OrderState) -> OrderAnswer:
         order = self.engine.order(ACCOUNT, state.symbol, client_order_id=state.client_order_id)
         age_ms = (self.scheduler.clock.now_ns - self._taken_ns[state.client_order_id]) / 1e6
-        if age_ms < LAG_MS and self.random.random() < self.faults.query_lags:
+        if age_ms < LAG_MS and self.rng.random() < self.faults.query_lags:
             raise ExchangeError(-2013, "Order does not exist.")
         return as_answer(order)
 
@@ -118,14 +123,14 @@ class SimulatedExchange:
 
     def _report(self, execution: Execution) -> None:
         """Tell the account's sockets, unless this one is lost; sometimes twice, sometimes late."""
-        random, faults = self.random, self.faults
-        if random.random() < faults.report_lost:
+        rng, faults = self.rng, self.faults
+        if rng.random() < faults.report_lost:
             return
         frame = orjson.dumps({"subscriptionId": 0, "event": execution_report(execution, 1)})
-        times = 2 if random.random() < faults.report_doubled else 1
+        times = 2 if rng.random() < faults.report_doubled else 1
         for _ in range(times):
-            late = random.uniform(0.1, 3.0) if random.random() < faults.report_late else 0.0
-            self.scheduler.call_in(0.0005 + 0.003 * random.random() + late, lambda: self._tell_account(frame))
+            late = rng.uniform(0.1, 3.0) if rng.random() < faults.report_late else 0.0
+            self.scheduler.call_in(0.0005 + 0.003 * rng.random() + late, lambda: self._tell_account(frame))
 
     def _tell_account(self, frame: bytes) -> None:
         for socket in list(self.account_sockets):
@@ -168,7 +173,7 @@ class SimulatedRest:
 
     def _may_fail(self) -> None:
         self._exchange.scheduler.effect()
-        if self._exchange.random.random() < self._exchange.faults.rest_lost:
+        if self._exchange.is_away() or self._exchange.rng.random() < self._exchange.faults.rest_lost:
             raise NetworkError("the connection was lost; it is tried again.")
 
 

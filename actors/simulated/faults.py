@@ -31,6 +31,8 @@ class Faults:
 
     crash_every: float = 0.6
     hold_every: float = 0.5
+    outage_every: float = 9.0
+    """For a second or two nothing reaches the exchange."""
     gap_every: float = 4.0
     disconnect_every: float = 5.0
     stale_every: float = 15.0

@@ -30,9 +30,10 @@ SENTENCES: Mapping[str, str] = {
     "positions are fills": "Every fill in the journal is one of the exchange's, once, and the balances are their sum.",
     "limits": "No approval exceeds a limit, what is under way included.",
     "one decision": "Every intent has exactly one decision, and every decision an intent.",
-    "kill holds": "After a kill's acknowledgement no BUY is handed to the wire until a resume is on the disk.",
+    "kill holds": "After a kill's acknowledgement, or under its marker, no BUY is handed to the wire before a resume.",
     "chain": "The journal's lines follow each other in seq and hash, and verify at the end.",
     "no message lost": "Each mailbox accounts for every message that was put into it.",
+    "one incarnation": "No name is served by two actors at once.",
     "bounded": "No mailbox holds more than its limit.",
     "ends quiet": "When nothing goes wrong any more, nothing stays under way, and books and exchange agree.",
 }
@@ -67,8 +68,8 @@ class Invariants:
         self._sums: dict[str, Decimal] = {}
         self.head = GENESIS
         self._approvals_ns: list[int] = []
-        self._killed_epoch = 0
-        """The epoch of the kill that holds on the disk; 0 while none does."""
+        self._killed = False
+        """Whether a kill holds on the disk."""
         self.acknowledged = False
 
     def new_process(self, world: World) -> None:
@@ -98,8 +99,7 @@ class Invariants:
         elif event.event in FILLS:
             self._fill(event)
         elif event.event in KILL_SWITCH:
-            self._killed_epoch = int(event.metadata["epoch"]) if event.event == "KILL_SWITCH_ACTIVATED" else 0
-            self.acknowledged = False
+            self._switched(event)
         self.books.apply(event)
         if event.event in FILLS and self.books.opening is not None:
             self._compare_sums()
@@ -114,13 +114,19 @@ class Invariants:
             self.violated("durable approval", f"{state.client_order_id} was sent.")
         if self._placed[state.client_order_id] > 1:
             self.violated("no order twice", f"{state.client_order_id} was handed to the wire again.")
-        if state.side is Side.BUY and self._killed_epoch and self.acknowledged:
+        if state.side is Side.BUY and ((self._killed and self.acknowledged) or self.world.home.kill_active()):
             self.violated("kill holds", f"{state.client_order_id} of epoch {state.epoch} was sent.")
 
     def _reached(self, client_order_id: str) -> None:
         self._taken[client_order_id] += 1
         if self._taken[client_order_id] > 1:
             self.violated("no order twice", f"the exchange took {client_order_id} again.")
+
+    def _switched(self, event: AuditEvent) -> None:
+        if int(event.metadata["epoch"]) <= self.books.epoch:
+            self.violated("kill holds", f"{event.event} begins no new epoch after {self.books.epoch}.")
+        self._killed = event.event == "KILL_SWITCH_ACTIVATED"
+        self.acknowledged = False
 
     def _decision(self, event: AuditEvent) -> None:
         cid = event.correlation_id or ""
@@ -194,10 +200,12 @@ class Invariants:
             limit = box.policy.limit
             if queued > (limit or MOST_QUEUED) and not self._may_hold_more(box):
                 self.violated("bounded", f"{name} holds {queued}.")
-        if self._killed_epoch and not self.acknowledged:
+        if self._exchange.scheduler.overlaps:
+            self.violated("one incarnation", f"{self._exchange.scheduler.overlaps} had two.")
+        if self._killed and not self.acknowledged:
             figures = self.world.board.figures
             orders = [figures.get(f"order.{symbol}") for symbol in self.world.symbols]
-            self.acknowledged = all(o is not None and o.epoch >= self._killed_epoch for o in orders)
+            self.acknowledged = all(o is not None and o.epoch >= self.books.epoch for o in orders)
 
     def _may_hold_more(self, box: ParkingMailbox) -> bool:
         """What steers an actor, and what may never be dropped, does not count against the limit."""

@@ -102,12 +102,12 @@ class SymbolMarket:
 
     def update(self) -> None:
         """The best prices move; sometimes somebody trades; a minute may close."""
-        random, now_ms = self._random, self.now_ms()
-        self._ticks = max(100, self._ticks + int(self._ticks * LONGEST_STEP * (2 * random.random() - 1)))
+        rng, now_ms = self._random, self.now_ms()
+        self._ticks = max(100, self._ticks + int(self._ticks * LONGEST_STEP * (2 * rng.random() - 1)))
         tick = self._rules.tick_size
         bid, ask = self._ticks * tick, (self._ticks + 1) * tick
         depth = DEEP
-        if random.random() < self._faults().thin_book:
+        if rng.random() < self._faults().thin_book:
             depth = round_down(THIN_QUOTE / bid, self._rules.step_size)
         bids = tuple((bid - n * tick, depth) for n in range(LEVELS))
         asks = tuple((ask + n * tick, depth) for n in range(LEVELS))

@@ -17,9 +17,9 @@ class Restless(Strategy):
     name = "restless"
     warmup = 0
 
-    def __init__(self, symbol: str, random: Random) -> None:
+    def __init__(self, symbol: str, rng: Random) -> None:
         super().__init__(symbol, Parameters())
-        self._random = random
+        self._random = rng
 
     def on_candle(self, candle: Candle, holding: Holding | None) -> Intent | None:
         super().on_candle(candle, holding)

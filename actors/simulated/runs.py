@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from multiprocessing import get_context
@@ -15,8 +16,9 @@ from actors.simulated.faults import NONE, Faults
 from actors.simulated.restless import Restless
 from actors.simulated.system import Outcome, SimulatedSystem
 from actors.tree import tree
+from thunes.domain.supervision import Strategy
 from thunes.settings import Settings, load
-from thunes.strategies.base import Strategy
+from thunes.strategies.base import Strategy as TradingStrategy
 
 LIVELY = {
     "THUNES_RISK__MAX_POSITIONS": "1",
@@ -25,8 +27,8 @@ LIVELY = {
     "THUNES_RISK__COOL_DOWN": "8",
     "THUNES_RISK__MAX_ORDERS_PER_MINUTE": "60",
     "THUNES_RISK__STALE_AFTER": "2",
-    "THUNES_BREAKER__FAIL_MAX": "3",
-    "THUNES_BREAKER__RESET_TIMEOUT": "2",
+    "THUNES_BREAKER__FAIL_MAX": "2",
+    "THUNES_BREAKER__RESET_TIMEOUT": "0.7",
     "THUNES_STREAM__WATCHDOG": "3",
     "THUNES_STREAM__QUEUE_SIZE": "30",
     "THUNES_EXCHANGE__TIMEOUT": "3",
@@ -37,11 +39,15 @@ PATIENT = 10_000
 """Restarts that the supervisor bears where crashes come by the dozen; every eighth seed has its usual patience."""
 
 
+STRATEGIES = {1: Strategy.REST_FOR_ONE, 2: Strategy.ONE_FOR_ALL}
+"""By the seed's remainder: the strategies that the tree itself does not use are tried as well."""
+
+
 def settings() -> Settings:
     return load(environ=LIVELY, flags={})
 
 
-def restless(seed: int) -> Callable[[str], Strategy]:
+def restless(seed: int) -> Callable[[str], TradingStrategy]:
     """A factory: each strategy that it makes goes on by its own lot."""
     made = count()
     return lambda symbol: Restless(symbol, Random(f"strategy {seed} {symbol} {next(made)}"))
@@ -52,7 +58,7 @@ def run_seed(seed: int, messages: int, faults: Faults, *, trace: bool = True) ->
     chosen = settings()
     specs = tree(chosen.run.symbols)
     if seed % 8:
-        specs = specs.with_patience(PATIENT)
+        specs = replace(specs.with_patience(PATIENT), strategy=STRATEGIES.get(seed % 8, specs.strategy))
     with tempfile.TemporaryDirectory(prefix="thunes-simulated-") as folder:
         system = SimulatedSystem(seed, chosen, Path(folder), restless(seed), faults, trace=trace, specs=specs)
         return system.run(messages)

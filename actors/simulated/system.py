@@ -80,13 +80,17 @@ class SimulatedSystem:
         self.scheduler = Scheduler(seed, trace=trace)
         self.exchange = SimulatedExchange(self.symbols, self.scheduler, faults, str(seed))
         self.invariants = Invariants(self.exchange)
-        self.scheduler.on_put = self.invariants.told
         self.disk = Disk(logs, self.scheduler, Random(f"disk {seed}"), self.invariants.durable)
         self.processes = 0
         self.killed_processes = 0
         self._chance = Random(f"chance {seed}").random
         self.boot()
         self.chaos = Chaos(self, faults, Random(f"chaos {seed}"))
+        self.scheduler.on_put = self._told
+
+    def _told(self, message: Any) -> None:
+        self.invariants.told(message)
+        self.chaos.saw(message)
 
     # --- processes ---
 
@@ -171,7 +175,10 @@ class SimulatedSystem:
             return f"not all actors are up: {away}"
         if risk is None or not risk.synced:
             return "books and exchange are not in step"
-        return f"orders {list(self.invariants.books.orders)}" if self.invariants.books.orders else ""
+        if self.invariants.books.orders:
+            return f"orders {list(self.invariants.books.orders)}"
+        circuit = self.world.board.figures["breaker"].state
+        return "" if risk.kill_active or circuit == "closed" else f"the circuit is {circuit}"
 
     def _falls_idle(self) -> bool:
         """Whether every mailbox is read empty between two updates of the market."""

@@ -54,7 +54,7 @@ class SimulatedWire:
 
     def _send(self, request: Request, state: OrderState, call: Callable[[], OrderAnswer], again: bool = True) -> None:
         """Let it arrive after a while, or not; tell what became of it after another while, or at the time-out."""
-        exchange, random, faults = self._exchange, self._exchange.random, self._exchange.faults
+        exchange, rng, faults = self._exchange, self._exchange.rng, self._exchange.faults
         timestamp_ms = self._clock.wall_ms() + exchange.skew_ms
         sent_ns = self._clock.now_ns
         finish = self._finisher(request)
@@ -71,23 +71,23 @@ class SimulatedWire:
                     return
                 finish(self._way(), Refused(state.correlation_id, error))
                 return
-            if random.random() < faults.answer_lost:
-                finish(self._timeout if random.random() < 0.5 else self._way(), lost)
+            if rng.random() < faults.answer_lost:
+                finish(self._timeout if rng.random() < 0.5 else self._way(), lost)
                 return
             took_ns = self._clock.now_ns - sent_ns
             finish(self._way(), Answered(state.correlation_id, answer, took_ns))
 
-        chance = random.random()
-        if chance < faults.request_lost:
-            finish(self._timeout if random.random() < 0.5 else self._way(), lost)
+        chance = rng.random()
+        if exchange.is_away() or chance < faults.request_lost:
+            finish(self._timeout if rng.random() < 0.5 else self._way(), lost)
         elif chance < faults.request_lost + faults.request_late:
             finish(self._way(), lost)
-            exchange.scheduler.call_in(random.uniform(0.2, 8.0), lambda: arrive(in_time=False))
+            exchange.scheduler.call_in(rng.uniform(0.2, 8.0), lambda: arrive(in_time=False))
         else:
             exchange.scheduler.call_in(self._way(), arrive)
 
     def _way(self) -> float:
-        return self._exchange.random.uniform(FASTEST, SLOWEST)
+        return self._exchange.rng.uniform(FASTEST, SLOWEST)
 
     def _finisher(self, request: Request) -> Callable[[float, WireReply], None]:
         """Only the first outcome is told."""

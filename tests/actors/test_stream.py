@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from actors.protocol import Frame, History, SocketClosed, SocketOpened
+from actors.protocol import CatchUp, Frame, History, SocketClosed, SocketOpened
 from actors.runtime.actor import Exited, Stop
 from actors.stream import StreamActor
 from actors.world import World
@@ -39,6 +39,7 @@ class Tape(EngineRest):
         self.candles: list[Candle] = []
         self.printed: list[PublicTrade] = []
         self.down = 0
+        self.trades_down = 0
 
     def klines(self, symbol: str, interval: str, *, limit: int, start_ms: int | None = None) -> tuple[Candle, ...]:
         if self.down:
@@ -47,6 +48,9 @@ class Tape(EngineRest):
         return tuple(c for c in self.candles if start_ms is None or c.open_ms >= start_ms)
 
     def trades(self, symbol: str, *, from_id: int | None = None, limit: int = 1000) -> tuple[PublicTrade, ...]:
+        if self.trades_down:
+            self.trades_down -= 1
+            raise NetworkError("down")
         return tuple(t for t in self.printed if from_id is None or t.trade_id >= from_id)[:limit]
 
 
@@ -242,3 +246,28 @@ def test_rest_that_is_down_at_the_connection_is_asked_again(bench: Bench) -> Non
     bench.tell(SocketOpened(1))
     assert bench.told("strategy.BTCUSDT", History) == []
     wait_for(lambda: len(bench.world.post["strategy.BTCUSDT"]) > 0, what="the candles")
+
+
+def test_trades_that_cannot_be_read_now_are_read_later_and_counted_once(bench: Bench) -> None:
+    bench.tape.printed = [PublicTrade("BTCUSDT", n, D(5), D(1), START + n, True) for n in range(1, 12)]
+    bench.tell(SocketOpened(1), bench.trade(1))
+    bench.tape.trades_down = 1
+    figures = bench.tell(bench.trade(8), bench.trade(9), bench.trade(10))
+    assert figures.last_trade_id == 1
+    figures = bench.tell(CatchUp(), bench.trade(10), bench.trade(11))
+    assert (figures.trades, figures.last_trade_id, figures.gaps) == (11, 11, 1)
+    assert bench.told("supervisor", Exited) == []
+
+
+def test_candles_that_cannot_be_read_now_are_read_later_in_their_order(bench: Bench) -> None:
+    bench.tape.candles = [candle(0)]
+    bench.tell(SocketOpened(1))
+    bench.tape.candles, bench.tape.down = [candle(n) for n in range(4)], 1
+    bench.tell(bench.kline(3, closed=True))
+    bench.tell(CatchUp(), bench.kline(4, closed=True))
+    fed = []
+    box = bench.world.post["strategy.BTCUSDT"]
+    for _ in range(len(box)):
+        message = box.get().message
+        fed += list(message.candles) if type(message) is History else [message] if type(message) is Candle else []
+    assert [(c.open_ms - START) // MINUTE for c in fed] == [0, 1, 2, 3, 4]

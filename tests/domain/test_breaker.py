@@ -79,6 +79,16 @@ def test_outcomes_of_other_calls_do_not_end_a_trial() -> None:
     assert made.succeeded("a") == [Transition("half-open", "closed")]
 
 
+def test_a_trial_whose_outcome_never_comes_is_lost_after_the_time_out() -> None:
+    made = opened()
+    made.permit("a", 60 * SECOND)
+    assert made.permit("b", 119 * SECOND) == (False, [])
+    assert made.permit("b", 120 * SECOND) == (True, [])
+    assert made.permit("c", 120 * SECOND) == (False, [])
+    assert made.succeeded("a") == []
+    assert made.succeeded("b") == [Transition("half-open", "closed")]
+
+
 def test_late_outcomes_do_not_move_an_open_circuit() -> None:
     made = opened()
     assert made.succeeded("a") == []

@@ -37,7 +37,8 @@ class Circuit:
     given out as a trial (half-open), whose outcome closes or opens it again.
 
     Calls are named by what they are about (`who`): while the circuit is half-open or open, the outcomes of other calls,
-    permitted before it opened, prove nothing.
+    permitted before it opened, prove nothing. A trial without an outcome for `reset_timeout` is lost, and another may
+    be tried.
     """
 
     def __init__(self, name: str, *, fail_max: int, reset_timeout: float) -> None:
@@ -49,6 +50,7 @@ class Circuit:
         )
         self._opened_ns = 0
         self._trial = ""
+        self._trial_ns = 0
 
     @property
     def state(self) -> str:
@@ -61,9 +63,9 @@ class Circuit:
             changes = self._become(self._breaker.half_open)
         if self.state == "closed":
             return True, changes
-        if self.state == "open" or self._trial:
+        if self.state == "open" or (self._trial and now_ns - self._trial_ns < self.reset_timeout * 1e9):
             return False, changes
-        self._trial = who
+        self._trial, self._trial_ns = who, now_ns
         return True, changes
 
     def withdraw(self, who: str) -> None:
