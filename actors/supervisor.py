@@ -149,18 +149,23 @@ class SupervisorActor(Actor):
         self.alive.discard(name)
         restarts = self.core.restarts[name]
         actions = self.core.exited(name, reason, self._now())
+        if reason is not None:
+            self._tell_of_death(exit_report)
         if self.core.restarts[name] > restarts:
             self._tell_of_restart(exit_report)
         self._do(actions)
 
-    def _tell_of_restart(self, exit_report: Exited) -> None:
-        name, reason, message = exit_report.name, exit_report.reason, exit_report.message
-        self._log_restart(name, reason)
+    def _tell_of_death(self, exit_report: Exited) -> None:
+        """What was in hand is journalled as lost, and handed to whoever comes next."""
+        name, message = exit_report.name, exit_report.message
         if message is not None:
             lost = {"actor": name, "message": repr(message)[:500]}
             self.tell("audit", Record("DEAD_LETTER", metadata=lost))
-        if message is not None and type(message) is not DeadLetter:
-            self.tell(name, DeadLetter(message))
+        self.tell(name, DeadLetter(None if type(message) is DeadLetter else message))
+
+    def _tell_of_restart(self, exit_report: Exited) -> None:
+        name, reason = exit_report.name, exit_report.reason
+        self._log_restart(name, reason)
         meta: dict[str, Any] = {"actor": name, "why": repr(reason)[:500], "restarts": self.core.restarts[name]}
         self.tell("audit", Record("ACTOR_RESTARTED", metadata=meta))
 

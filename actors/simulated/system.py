@@ -150,7 +150,7 @@ class SimulatedSystem:
     def _come_to_rest(self) -> None:
         """Nothing fails any more: what is unknown is found out, and nothing new is asked for."""
         self.chaos.stop()
-        self.exchange.faults = NONE
+        self.exchange.faults, self.exchange.away_until_ns = NONE, 0
         self.exchange.update_seconds = CALM_UPDATE_SECONDS
         self.disk.mend()
         until = self.scheduler.clock.now_ns + int(CALM_SECONDS * 1e9)
@@ -165,7 +165,7 @@ class SimulatedSystem:
         self._shut_down()
 
     def _at_rest(self) -> bool:
-        return not self._unrest() and self._falls_idle()
+        return not self._unrest() and self._falls_idle() and not self._unrest()
 
     def _unrest(self) -> str:
         """What is still under way."""

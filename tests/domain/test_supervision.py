@@ -115,8 +115,17 @@ def test_a_child_that_fails_in_its_start_is_started_again_before_the_next_one() 
     assert core.started("a") == [StartChild("b", 0.0)]
 
 
-@pytest.mark.parametrize("reason", [None, BOOM])
-def test_while_stopping_nothing_is_started_again(reason: BaseException | None) -> None:
+@pytest.mark.parametrize("reason", [None, OSError("the disk is full")])
+def test_while_stopping_what_ended_or_failed_beyond_repair_stays_away(reason: BaseException | None) -> None:
     core = booted()
     core.stop()
     assert core.exited("c", reason, 0) == [StopChild("b")]
+
+
+def test_a_child_that_fails_while_all_stop_handles_what_waits_for_it_first() -> None:
+    core = booted()
+    core.stop()
+    for now in range(3):
+        assert core.exited("c", BOOM, now) == [StopChild("c")]
+    assert core.exited("c", BOOM, 3) == [StopChild("b")]
+    assert core.restarts["c"] == 3
