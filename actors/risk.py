@@ -94,8 +94,10 @@ class RiskActor(Actor):
             case Synced(agreed):
                 self.state.synced = agreed and self.loaded
                 self._flatten()
-            case Flushed():
+            case Flushed() if not self.loaded:  # a crash of Audit's says it twice
                 self._load()
+            case Flushed():
+                return
             case TellHolding(symbol):
                 self._tell_strategy(symbol, OrderProgress(self._holding(symbol)))
             case Heartbeat():

@@ -148,6 +148,11 @@ def test_a_flatten_whose_sell_was_refused_sells_when_books_and_exchange_agree_ag
     assert decisions(bench) == []
 
 
+def test_books_that_are_read_are_not_read_again(bench: Alone) -> None:
+    bench.tell(Kill("drill", "test"), buy("c1", "BTCUSDT"), Flushed(), buy("c2", "BTCUSDT"))
+    assert decisions(bench) == [("c1", "KILL_SWITCH"), ("c2", "KILL_SWITCH")]
+
+
 def test_an_intent_that_its_judge_died_of_is_refused_once(bench: Alone) -> None:
     bench.tell(DeadLetter(buy("c1", "BTCUSDT")), buy("c2", "BTCUSDT"))
     assert decisions(bench) == [("c1", "NOT_READY"), ("c2", None)]

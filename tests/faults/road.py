@@ -275,4 +275,13 @@ ROAD = (
         "",
         ("tests/actors/test_stream.py",),
     ),
+    Fault(
+        "books-read-again",
+        "A second word that the journal is flushed makes RiskActor read its books again, without what is on its way.",
+        "actors/risk.py",
+        "            case Flushed() if not self.loaded:",
+        "            case Flushed() if True:",
+        ("tests/actors/test_risk.py",),
+        by_seeds=True,
+    ),
 )
