@@ -33,7 +33,7 @@ class Unfinished:
     """What one incarnation leaves to the next."""
 
     batch: list[Pending] = field(default_factory=list)
-    flushes: list[str] = field(default_factory=list)
+    flushes: list[Flush] = field(default_factory=list)
     last: Record | None = None
     """The record that was appended last."""
 
@@ -68,8 +68,8 @@ class AuditActor(Actor):
         match message:
             case Record():
                 self._append(message)
-            case Flush(reply_to):
-                self.unfinished.flushes.append(reply_to)
+            case Flush():
+                self.unfinished.flushes.append(message)
             case _:
                 raise TypeError(f"audit does not understand {type(message).__name__}")
         if self.mailbox.empty() or len(self.batch) >= BATCH:
@@ -108,8 +108,8 @@ class AuditActor(Actor):
         if self.batch:
             self.fsync.observe((after - before) / 1e6)
         self._pass_on()
-        for reply_to in self.unfinished.flushes:
-            self.tell(reply_to, Flushed())
+        for flush in self.unfinished.flushes:
+            self.tell(flush.reply_to, Flushed(flush.incarnation))
         self.unfinished.flushes.clear()
         self._publish((after - self.batch_since_ns) / 1e6 if self.batch_since_ns else 0.0)
 

@@ -25,7 +25,7 @@ class BooksActor(Actor):
 
     def on_start(self) -> None:
         self.store = self.world.ports.open_books()
-        self.books = self.store.load()
+        self.books = self.world.projected(self.store)
         self._catch_up()
 
     def on_receive(self, message: Any) -> None:

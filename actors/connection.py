@@ -36,6 +36,7 @@ class Connection:
         """Drop the socket there is, if any, and open another; its thread says how that went."""
         self.drop()
         actor = self._actor
+        actor.world.timers.cancel(actor.name, "open")  # a try that was put off would close what is opened here
         self._generation += 1
         actor.world.carry[actor.name] = generation = self._generation
         self._socket = self._make(

@@ -28,6 +28,7 @@ class MetricsActor(Actor):
         self.fills: Counter[str] = Counter()
         self.trades: Counter[str] = Counter()
         self.mismatches = 0
+        self.seq = 0
 
     def on_start(self) -> None:
         self.after(MINUTE, "heartbeat", Heartbeat())
@@ -37,7 +38,9 @@ class MetricsActor(Actor):
         match message:
             case Journaled(events):
                 for event in events:
-                    self._count(event)
+                    if event.seq > self.seq:  # a crash of Audit's tells some twice
+                        self.seq = event.seq
+                        self._count(event)
             case Heartbeat():
                 self._heartbeat()
             case _:

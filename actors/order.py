@@ -8,7 +8,7 @@ id, and none is sent late. A permit that comes twice is sent once.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from decimal import Decimal
 from typing import Any, ClassVar, TypeAlias
 
@@ -46,7 +46,7 @@ ORDER_DOES_NOT_EXIST = -2013
 DUPLICATE_ORDER = "Duplicate order sent."
 RECV_WINDOW_MS = 5_000 + 1_000
 """How long after it was sent a request may be taken: its window, and the second that its timestamp may be ahead."""
-FIRST_ASK, LAST_ASK = 0.2, 5.0
+FIRST_ASK, LAST_ASK, OPEN_ASK = 0.2, 5.0, 30.0
 
 
 class OrderActor(Actor):
@@ -62,6 +62,8 @@ class OrderActor(Actor):
         self.waits: dict[str, float] = {}
         self.early: list[Permit] = []
         self.cancelling: set[str] = set()
+        self.ended: deque[str] = deque(maxlen=64)
+        """Those whose end may not be on the disk yet."""
         self.recovered = False
         self.seen_seq = 0
         """Approvals up to this line of the journal have been acted on, here or by an incarnation before."""
@@ -74,7 +76,7 @@ class OrderActor(Actor):
         self.tick_to_order = Recorder(TICK_TO_ORDER_MS)
 
     def on_start(self) -> None:
-        self.tell("audit", Flush(self.name))
+        self.tell("audit", Flush(self.name, self.incarnation))
         self._publish()
 
     def on_receive(self, message: Any) -> None:
@@ -82,7 +84,7 @@ class OrderActor(Actor):
             case Permit():
                 self._permitted(message)
             case Orphan():
-                self.tell("audit", Flush(self.name))
+                self.tell("audit", Flush(self.name, self.incarnation))
             case ExecutionReport():
                 self._reported(message)
             case Replied(request, reply):
@@ -93,8 +95,9 @@ class OrderActor(Actor):
                 self._kill_switch(message)
             case Halt():
                 self._halt()
-            case Flushed():
-                self._recover()
+            case Flushed(incarnation):
+                if incarnation == self.incarnation:
+                    self._recover()
             case _:
                 raise TypeError(f"{self.name} does not understand {type(message).__name__}")
         self._publish()
@@ -186,6 +189,8 @@ class OrderActor(Actor):
                 self.world.log.warning("%s: order %s refused: %s", self.symbol, state.client_order_id, error)
                 self._follow(orders.refused(state, error))
             case Refused(_, error) | Lost(_, error):
+                # The request may have been sent again before it was lost, so its window is counted from now.
+                self.sent_ms[state.correlation_id] = self._now_ms()
                 self._unknown(state, str(error))
 
     def _answered(self, state: OrderState, reply: WireReply) -> None:
@@ -201,6 +206,7 @@ class OrderActor(Actor):
         observed = orders.observe(state, reply.answer, self.rules) if isinstance(reply, Answered) else None
         if observed is not None:
             state = self._follow(observed)
+            self._look_after(state)
         if observed is None or observed.fills_missing:
             self._ask_in(FIRST_ASK, state.correlation_id)
 
@@ -222,9 +228,16 @@ class OrderActor(Actor):
     def _observe(self, state: OrderState, answer: OrderAnswer) -> None:
         observed = orders.observe(state, answer, self.rules)
         state = self._follow(observed)
+        self._look_after(state)
         if observed.fills_missing:
             self._take(Request.FILLS, self.wire.fills(state, answer))
-        elif state.phase is Phase.OPEN and (self.halted or (self.killed and state.side is Side.BUY)):
+
+    def _look_after(self, state: OrderState) -> None:
+        """An open order is asked about now and then: a report may be lost on a healthy stream."""
+        if state.phase is not Phase.OPEN:
+            return
+        self._ask_in(OPEN_ASK, state.correlation_id)
+        if self.halted or (self.killed and state.side is Side.BUY):
             self._cancel(state)  # it was on the wire when the switch was thrown
 
     def _unknown(self, state: OrderState, why: str) -> None:
@@ -269,7 +282,7 @@ class OrderActor(Actor):
             self.epoch, self.killed = max(self.epoch, books.epoch), books.kill_active
             self.seen_seq = books.seq
         for order in books.orders.values():
-            if order.symbol == self.symbol and order.correlation_id not in self.orders:
+            if order.symbol == self.symbol and order.correlation_id not in (*self.orders, *self.ended):
                 self._resume_order(order)
         self.recovered = True
         early, self.early = self.early, []
@@ -337,6 +350,7 @@ class OrderActor(Actor):
                 ),
             )
         if state.phase is Phase.DONE:
+            self.ended.append(state.correlation_id)
             for held in (self.orders, self.sent_ms, self.waits):
                 held.pop(state.correlation_id, None)
             self.cancelling.discard(state.correlation_id)

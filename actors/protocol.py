@@ -65,11 +65,14 @@ class Flush:
     """Tell `Flushed` to `reply_to` once all that was told before is durable and passed on."""
 
     reply_to: str
+    incarnation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Flushed:
-    pass
+    """`incarnation` is whose flush it was: its replacement asks for itself."""
+
+    incarnation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

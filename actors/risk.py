@@ -20,7 +20,7 @@ from thunes.domain import risk
 from thunes.domain.books import FILLS, KILL_SWITCH, Books, OpenOrder, has_ended
 from thunes.domain.flatten import flatten
 from thunes.domain.journal import AuditEvent
-from thunes.domain.orders import client_order_id
+from thunes.domain.orders import client_order_id, describe
 from thunes.domain.risk_figures import risk_figures
 from thunes.domain.undecided import Undecided
 from thunes.messages import (
@@ -28,6 +28,7 @@ from thunes.messages import (
     Reconcile,
     Record,
     Resume,
+    Side,
     SubmitOrder,
     Tick,
     UrgentRecord,
@@ -53,7 +54,8 @@ class Unfinished:
     """What one incarnation leaves to the next."""
 
     undecided: Undecided = field(default_factory=Undecided)
-    kill: Kill | None = None
+    switches: list[Kill | Resume] = field(default_factory=list)
+    """Told before the books were read."""
     flatten: bool = False
     """A kill asked for it, and something is held yet."""
     sent_ns: deque[int] = field(default_factory=deque)
@@ -74,7 +76,7 @@ class RiskActor(Actor):
         self.decisions: Counter[tuple[str, str]] = Counter()
 
     def on_start(self) -> None:
-        self.tell("audit", Flush(self.name))
+        self.tell("audit", Flush(self.name, self.incarnation))
         self.after(MARKER_SECONDS, "marker", Heartbeat())
         self._publish()
 
@@ -94,10 +96,11 @@ class RiskActor(Actor):
             case Synced(agreed):
                 self.state.synced = agreed and self.loaded
                 self._flatten()
-            case Flushed() if not self.loaded:  # a crash of Audit's says it twice
+            case Flushed(incarnation):
+                # A crash of Audit's says it twice, and the incarnation before may have asked as well.
+                if self.loaded or incarnation != self.incarnation:
+                    return
                 self._load()
-            case Flushed():
-                return
             case TellHolding(symbol):
                 self._tell_strategy(symbol, OrderProgress(self._holding(symbol)))
             case Heartbeat():
@@ -118,7 +121,7 @@ class RiskActor(Actor):
             case Kill():
                 self._kill(message)
             case Resume():
-                self.tell(self.name, message)
+                self._resume(message)
 
     # --- decisions ---
 
@@ -151,7 +154,7 @@ class RiskActor(Actor):
             correlation_id=order.correlation_id,
             params_hash=order.params_hash,
             risk_snapshot=risk.snapshot(self.state),
-            metadata=_describe(order, approved),
+            metadata=describe(order, approved.epoch, approved.client_order_id),
             subject=None if reason else approved,
         )
         if reason is None:
@@ -206,6 +209,8 @@ class RiskActor(Actor):
         self._check_limits()
         if event.event in FILLS or has_ended(event):
             self._tell_progress(event)
+        if has_ended(event):
+            self._flatten(event.symbol)
 
     def _tell_progress(self, event: AuditEvent) -> None:
         progress = OrderProgress(
@@ -250,9 +255,10 @@ class RiskActor(Actor):
         ticks, halted = self.state.ticks, self.state.halted
         self.state = self._state(self.world.load_books())
         self.state.ticks, self.state.halted, self.loaded = ticks, halted, True
-        if self.unfinished.kill is not None:
-            self._kill(self.unfinished.kill)
-            self.unfinished.kill = None
+        while self.unfinished.switches:
+            switch = self.unfinished.switches[0]
+            self._kill(switch) if isinstance(switch, Kill) else self._resume(switch)
+            del self.unfinished.switches[0]
         self._announce_positions()
         self._settle()
         self.undecided.seq = self.state.books.seq
@@ -288,7 +294,7 @@ class RiskActor(Actor):
         books = self.state.books
         self.unfinished.flatten = self.unfinished.flatten or kill.flatten
         if not self.loaded:
-            self.unfinished.kill = kill  # until the books are read nothing is approved, and the epoch is not known
+            self.unfinished.switches.append(kill)  # until then nothing is approved, and the epoch is not known
             return
         self._flatten()
         if books.kill_active:
@@ -300,19 +306,24 @@ class RiskActor(Actor):
         snapshot = risk.snapshot(self.state)
         self.tell("audit", UrgentRecord("KILL_SWITCH_ACTIVATED", risk_snapshot=snapshot, metadata=meta))
 
-    def _flatten(self) -> None:
+    def _flatten(self, symbol: str | None = None) -> None:
         """Ask ourselves to sell what is held, whenever books and exchange agree, until nothing is held."""
         if not self.unfinished.flatten or not self.state.synced:
             return
-        self.unfinished.flatten = bool(self.state.books.open_positions)
+        buys = any(order.side == Side.BUY for order in self.state.books.orders.values())
+        self.unfinished.flatten = buys or bool(self.state.books.open_positions)
         orders, left = flatten(self.state, self.world.ids.new, self.world.identity.params_hash)
         for order in orders:
-            self.tell(self.name, order)
-        for symbol in left:
-            self.world.log.warning("%s cannot be flattened: no price, or too little to sell.", symbol)
+            if symbol in (None, order.symbol):
+                self.tell(self.name, order)
+        for name in left:
+            self.world.log.warning("%s cannot be flattened: no price, or too little to sell.", name)
 
     def _resume(self, resume: Resume) -> None:
         books = self.state.books
+        if not self.loaded:
+            self.unfinished.switches.append(resume)
+            return
         if not books.kill_active:
             return
         cause = risk.breach(self.state)
@@ -331,17 +342,3 @@ class RiskActor(Actor):
     def _publish(self) -> None:
         self.published_ns = self.world.clock.monotonic_ns()
         self.publish(risk_figures(self.state, self.decisions))
-
-
-def _describe(order: SubmitOrder, approved: Approved) -> dict[str, Any]:
-    return {
-        "order_type": order.order_type,
-        "quantity": order.quantity,
-        "reference_price": order.reference_price,
-        "price": order.price,
-        "cause": order.cause,
-        "strategy": order.strategy,
-        "market_time": order.market_ms,
-        "epoch": approved.epoch,
-        "client_order_id": approved.client_order_id,
-    }

@@ -9,6 +9,7 @@ Nobody restarts it: its end is the process's.
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
 from actors.protocol import Fatal, Halt, Launch, LookForHung, OverDue, Shutdown, Stopping
@@ -16,6 +17,7 @@ from actors.runtime.actor import Actor, Exited, Started, Stop
 from actors.runtime.mailbox import DeadLetter, MailboxPolicy
 from actors.runtime.threads import Signal
 from actors.world import World
+from thunes.domain.orders import Phase
 from thunes.domain.supervision import (
     Action,
     AllStarted,
@@ -32,8 +34,8 @@ from thunes.messages import Kill, Reconnect, Record
 
 Received: TypeAlias = Started | Exited | Launch | Shutdown | Fatal | Reconnect | OverDue | Stopping | LookForHung
 
-CANCEL_GRACE = 0.3
-"""Seconds for cancels to be answered before the children are stopped."""
+CANCEL_GRACE, MOST_GRACE = 0.3, 3.0
+"""Seconds for cancels to be answered before the children are stopped: at least, and while some are not."""
 
 
 class SupervisorActor(Actor):
@@ -49,6 +51,7 @@ class SupervisorActor(Actor):
         self.ended = ended
         self.failure = ""
         self.halting = False
+        self.halted_at = 0.0
         self.hang_ns = int(world.settings.supervisor.hang_after * 1e9)
         self.said: Counter[tuple[str, str]] = Counter()
 
@@ -68,7 +71,7 @@ class SupervisorActor(Actor):
             case Shutdown():
                 self._shut_down()
             case Stopping():
-                self._do(self.core.stop())
+                self._stop_when_cancelled()
             case OverDue(name, incarnation):
                 self._over_due(name, incarnation)
             case LookForHung():
@@ -202,9 +205,18 @@ class SupervisorActor(Actor):
         """No new orders, open ones cancelled, then all stop right to left."""
         if self.halting:
             return
-        self.halting = True
+        self.halting, self.halted_at = True, self._now()
         self._halt()
         self.after(CANCEL_GRACE, "stop", Stopping())
+
+    def _stop_when_cancelled(self) -> None:
+        """Once the cancels are answered, or have had their time."""
+        figures = [self.world.board.figures.get(f"order.{symbol}") for symbol in self.world.symbols]
+        is_open = any(order.status == Phase.OPEN for found in figures if found is not None for order in found.open)
+        if is_open and self._now() < self.halted_at + MOST_GRACE:
+            self.after(CANCEL_GRACE, "stop", Stopping())
+        else:
+            self._do(self.core.stop())
 
     def _halt(self) -> None:
         for name in self.specs:
@@ -222,6 +234,9 @@ class SupervisorActor(Actor):
         self.world.log.critical("Giving up safely: %s", why)
         self.tell("risk", Kill(why, "supervisor"))
         self._mark_kill(why)
+        for symbol in self.world.symbols:
+            # Its OrderActor cancels too, unless it is the one that cannot.
+            self.world.spawn(f"cancel.{symbol}", partial(self.world.ports.cancel_open, symbol))
         self._shut_down()
 
     def _mark_kill(self, why: str) -> None:

@@ -15,8 +15,6 @@ from thunes.domain.market import OrderAnswer
 from thunes.domain.orders import OrderState
 from thunes.errors import ExchangeError, NetworkError
 
-TIMESTAMP_OUTSIDE_WINDOW = -1021
-
 
 class LiveWire:
     """One OrderActor's way to the exchange. Not shared between threads but for `cancel`."""
@@ -33,7 +31,7 @@ class LiveWire:
         return self._rest.figures.used_weight
 
     def place(self, state: OrderState) -> WireReply:
-        """Send the order, once. Only a refused timestamp, which the exchange never acts on, is sent again."""
+        """Send the order, once."""
 
         def send() -> OrderAnswer:
             return self._rest.place(
@@ -45,14 +43,7 @@ class LiveWire:
                 client_order_id=state.client_order_id,
             )
 
-        reply = self._attempt(state, send)
-        if isinstance(reply, Refused) and reply.error.code == TIMESTAMP_OUTSIDE_WINDOW:
-            try:
-                self._rest.sync_clock()
-            except (ExchangeError, NetworkError):
-                return reply
-            return self._attempt(state, send)
-        return reply
+        return self._attempt(state, send)
 
     def query(self, state: OrderState) -> WireReply:
         """What the exchange knows of the order, by client order id."""
@@ -70,9 +61,12 @@ class LiveWire:
     def cancel(self, state: OrderState) -> None:
         """Cancel from another thread; the name is told Replied."""
 
-        def run() -> None:
+        def cancel() -> OrderAnswer:
             rest = self._cancels = self._cancels or self._make_rest()
-            reply = self._attempt(state, lambda: rest.cancel(state.symbol, state.client_order_id))
+            return rest.cancel(state.symbol, state.client_order_id)
+
+        def run() -> None:
+            reply = self._attempt(state, cancel)
             self._world.post.tell(self._name, Replied(Request.CANCEL, reply))
 
         self._world.spawn(f"{self._name}.cancel", run)

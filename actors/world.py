@@ -129,6 +129,8 @@ class Ports:
     market_socket: SocketFactory
     account_socket: SocketFactory
     strategy: Callable[[str], Strategy]
+    cancel_open: Callable[[str], None]
+    """Cancel all that is open of a symbol, over a connection of its own: for when its OrderActor cannot."""
     exchange_figures: Callable[[], ExchangeFigures]
     machine_figures: Callable[[], MachineFigures]
 
@@ -175,11 +177,20 @@ class World:
     carry: dict[str, Any] = field(default_factory=dict)
     """What an incarnation leaves to its replacement, by name."""
 
+    def projected(self, store: Store) -> Books:
+        """What the store holds, or empty books when it is ahead of the journal, as after a loss of power."""
+        books = store.load()
+        newest = next(iter(self.ports.read_journal(books.seq - 1)), None) if books.seq else None
+        if books.seq and (newest is None or newest.seq != books.seq):
+            self.log.error("The books' database is ahead of the journal (seq %d): it is made anew.", books.seq)
+            return Books()
+        return books
+
     def load_books(self) -> Books:
         """The books as the journal on the disk has them: the projection, and what it has not seen yet."""
         store = self.ports.open_books()
         try:
-            books = store.load()
+            books = self.projected(store)
         finally:
             store.close()
         for event in self.ports.read_journal(books.seq):

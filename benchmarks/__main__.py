@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import in_process, tick_to_order
+from benchmarks import in_process, simulated, tick_to_order
 
 
 def median_ratio(ours: Callable[[], float], theirs: Callable[[], float], rounds: int) -> tuple[float, float, float]:
@@ -43,6 +43,18 @@ def rows(rounds: int, orders: int, count: int) -> Iterator[str]:
             lambda: in_process.ticks_a_second(count),
             lambda: in_process.decoded_a_second(count),
             "json.loads alone",
+        ),
+        (
+            "simulated messages a second, bare actors, untraced",
+            lambda: simulated.simulated_a_second(10 * count),
+            lambda: simulated.threaded_a_second(10 * count),
+            "the same actors on threads",
+        ),
+        (
+            "simulated messages a second, the whole tree, invariants checked",
+            lambda: simulated.tree_a_second(count, faults=False),
+            lambda: simulated.tree_a_second(count, faults=True),
+            "with faults",
         ),
     ):
         a, b, ratio = median_ratio(run, floor, rounds)

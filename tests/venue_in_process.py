@@ -144,6 +144,12 @@ class EngineRest:
             return as_answer(done.order)
 
 
+def cancel_open(venue: Venue, symbol: str) -> None:
+    with venue.lock:
+        if venue.engine.open_orders(ACCOUNT, symbol):
+            venue.engine.cancel_all(ACCOUNT, symbol, venue.now_ms, "cancel")
+
+
 class NoSocket:
     """A connection that opens and brings nothing: the test tells the actors what came."""
 
@@ -191,6 +197,7 @@ def make_world(home: Path, venue: Venue, environ: dict[str, str] | None = None, 
         "account_socket": NoSocket,
         "strategy": lambda symbol: Idle(symbol, Idle.parameters_type()),
         "wire": lambda world, name: LiveWire(world, name, world.ports.rest),
+        "cancel_open": lambda symbol: cancel_open(venue, symbol),
         "machine_figures": lambda: MachineFigures(0, 0),
         "exchange_figures": lambda: ExchangeFigures(0, 0.0),
     }

@@ -202,6 +202,7 @@ class System:
                 **self._socket_options(),
             ),
             strategy=lambda symbol: strategy(symbol, parameters),
+            cancel_open=lambda symbol: self._rest(endpoints).cancel_all(symbol),
             exchange_figures=lambda: self.rest.figures,
             machine_figures=partial(machine_figures, self.home.path),
         )

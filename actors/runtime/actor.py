@@ -82,7 +82,12 @@ class Actor(pykka.ThreadingActor):
         self.world.start_loop(self)
 
     def _actor_loop_setup(self) -> None:
-        super()._actor_loop_setup()
+        self.mailbox.in_hand_since_ns = self.world.clock.monotonic_ns()  # a start that hangs is found as a handler is
+        try:
+            self.on_start()
+        except BaseException:
+            self._handle_failure(*sys.exc_info())
+        self.mailbox.in_hand_since_ns = 0
         if self._reason is None:
             self.tell("supervisor", Started(self.name, self.incarnation))
 
@@ -100,6 +105,10 @@ class Actor(pykka.ThreadingActor):
         except Exception:
             self._handle_failure(*sys.exc_info())
             raise
+        except BaseException as error:
+            # Pykka would take a SystemExit, or a panic of a library, for a reason to stop every actor there is.
+            self._handle_failure(*sys.exc_info())
+            raise RuntimeError(f"{self.name} ended by {error!r}") from error
         self._handling = None
         self.handled += 1
         self.world.board.handled[self.name] = self.handled
@@ -118,5 +127,6 @@ class Actor(pykka.ThreadingActor):
             self.actor_stopped.set()
 
     def _actor_loop_teardown(self) -> None:
+        self.mailbox.in_hand_since_ns = 0
         handling = None if type(self._handling) is Stop else self._handling
         self.tell("supervisor", Exited(self.name, self.incarnation, self._reason, handling))

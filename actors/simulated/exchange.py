@@ -111,6 +111,11 @@ class SimulatedExchange:
         self._report(done)
         return as_answer(done.order)
 
+    def cancel_all(self, symbol: str) -> None:
+        if self.engine.open_orders(ACCOUNT, symbol):
+            for done in self.engine.cancel_all(ACCOUNT, symbol, self.markets[symbol].now_ms(), "cancel"):
+                self._report(done)
+
     def _take_down(self, executions: Sequence[Execution]) -> list[Fill]:
         fills = []
         for execution in executions:

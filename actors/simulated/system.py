@@ -243,6 +243,7 @@ class SimulatedSystem:
             market_socket=self._market_socket,
             account_socket=partial(Socket, scheduler, exchange.account_sockets),
             strategy=self.strategy,
+            cancel_open=exchange.cancel_all,
             exchange_figures=lambda: ExchangeFigures(0, float(exchange.skew_ms)),
             machine_figures=lambda: MachineFigures(0, 0),
         )

@@ -13,7 +13,7 @@ from typing import Any
 
 from actors.account import AccountStreamActor
 from actors.protocol import SocketOpened
-from actors.runtime.actor import Actor, Exited, Stop
+from actors.runtime.actor import Actor, Exited, Started, Stop
 from actors.runtime.mailbox import MailboxPolicy
 from actors.runtime.post import Post
 from actors.stream import StreamActor
@@ -224,6 +224,7 @@ class Bench:
         if held:
             assert self.tape.asked.wait(PATIENCE)
         else:
+            self.reported(Started, name, incarnation)  # so that its connection is in the mailbox before our question
             self.settle(name)
 
     def hold(self) -> None:
@@ -253,19 +254,26 @@ class Bench:
     def records(self, *events: str) -> list[Record]:
         return [record for record in self.told("audit", Record) if record.event in events]
 
+    def reports_of(self, kind: type, name: str) -> list[Any]:
+        """What actors of that name reported to the supervisor so far."""
+        box = self.post["supervisor"]
+        self.reports += [box.get().message for _ in range(len(box))]
+        return [report for report in self.reports if type(report) is kind and report.name == name]
+
+    def reported(self, kind: type, name: str, incarnation: int) -> Any:
+        """That incarnation's report, once it is there."""
+
+        def find() -> Any:
+            return next((r for r in self.reports_of(kind, name) if r.incarnation == incarnation), None)
+
+        return wait_for(find, PATIENCE, f"{kind.__name__} of {name}")
+
     def exits(self, name: str = BTC) -> list[Exited]:
-        """Every exit report of that name so far."""
-        self.reports += self.told("supervisor", Exited)
-        return [report for report in self.reports if report.name == name]
+        return self.reports_of(Exited, name)
 
     def ended(self, name: str = BTC) -> Exited:
         """The exit report of the incarnation that runs, once it is there."""
-        incarnation = self.running.pop(name)
-
-        def find() -> Exited | None:
-            return next((report for report in self.exits(name) if report.incarnation == incarnation), None)
-
-        report: Exited = wait_for(find, PATIENCE, f"the end of {name}")
+        report: Exited = self.reported(Exited, name, self.running.pop(name))
         return report
 
     def stop(self, name: str = BTC) -> Exited:

@@ -252,24 +252,28 @@ def test_stop_during_message_processing(bench: Bench) -> None:
 
 def test_a_stop_in_the_midst_of_a_flood_splits_it_in_two_without_a_loss(bench: Bench) -> None:
     bench.start()
-    line, met = trades_into(bench), threading.Barrier(THREADS + 1)
+    line, met, told = trades_into(bench), threading.Barrier(THREADS + 1), threading.Event()
 
     def produce() -> None:
-        repeated(125, line)()
+        repeated(100, line)()
         met.wait(PATIENCE)
-        repeated(125, line)()
+        repeated(100, line)()
+        assert told.wait(PATIENCE)
+        repeated(50, line)()
 
     def stop() -> None:
         met.wait(PATIENCE)
         bench.tell(BTC, Stop())
+        told.set()
 
     together(stop, *[produce] * THREADS)
     bench.ended()
     before = bench.figures()
     bench.start(incarnation=1)
     after = bench.settle()
-    assert before.last_trade_id == before.trades >= 1000
-    assert after.trades == after.last_trade_id - before.last_trade_id == 2000 - before.trades
+    assert 100 * THREADS <= before.trades == before.last_trade_id <= 200 * THREADS
+    assert (after.first_trade_id, after.last_trade_id) == (before.last_trade_id + 1, 250 * THREADS)
+    assert after.trades == 250 * THREADS - before.trades
     assert len(bench.exits()) == 1
 
 

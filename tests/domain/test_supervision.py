@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from thunes.domain.supervision import (
     AllStarted,
     AllStopped,
@@ -115,11 +113,19 @@ def test_a_child_that_fails_in_its_start_is_started_again_before_the_next_one() 
     assert core.started("a") == [StartChild("b", 0.0)]
 
 
-@pytest.mark.parametrize("reason", [None, OSError("the disk is full")])
-def test_while_stopping_what_ended_or_failed_beyond_repair_stays_away(reason: BaseException | None) -> None:
+def test_while_stopping_what_ended_is_not_started_again() -> None:
     core = booted()
     core.stop()
-    assert core.exited("c", reason, 0) == [StopChild("b")]
+    assert core.exited("c", None, 0) == [StopChild("b")]
+
+
+def test_an_error_that_no_restart_mends_gives_up_while_stopping_too() -> None:
+    core = booted()
+    core.stop()
+    assert core.exited("c", OSError("disk full"), 0) == [
+        GiveUp("c failed beyond repair: disk full"),
+        StopChild("b"),
+    ]
 
 
 def test_a_child_that_fails_while_all_stop_handles_what_waits_for_it_first() -> None:
@@ -127,5 +133,14 @@ def test_a_child_that_fails_while_all_stop_handles_what_waits_for_it_first() -> 
     core.stop()
     for now in range(3):
         assert core.exited("c", BOOM, now) == [StopChild("c")]
-    assert core.exited("c", BOOM, 3) == [StopChild("b")]
+    assert core.exited("c", BOOM, 3) == [GiveUp("c does not stop in order: boom"), StopChild("b")]
     assert core.restarts["c"] == 3
+
+
+def test_a_child_that_fails_before_its_turn_to_stop_is_up_again_for_it() -> None:
+    core = booted()
+    core.stop()
+    assert core.exited("a", BOOM, 0) == [StartChild("a", 0.0)]
+    assert core.exited("c", None, 0) == [StopChild("b")]
+    assert core.exited("b", None, 0) == [StopChild("a")]
+    assert core.exited("a", None, 0) == [AllStopped()]

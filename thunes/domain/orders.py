@@ -16,7 +16,7 @@ from typing import Any
 from thunes.domain.filters import SymbolRules, market_step
 from thunes.domain.market import Fill, OrderAnswer
 from thunes.errors import ExchangeError
-from thunes.messages import OrderStatus, OrderType, Side
+from thunes.messages import OrderStatus, OrderType, Side, SubmitOrder
 
 ZERO = Decimal(0)
 
@@ -100,6 +100,25 @@ def client_order_id(home_id: str, correlation_id: str) -> str:
     Letters, digits and a hyphen, at most 36 characters, as the exchange allows.
     """
     return f"{home_id}-{correlation_id}"[:36]
+
+
+def describe(order: SubmitOrder, epoch: int, client_order_id: str) -> dict[str, Any]:
+    """What a decision's line says of the intent; a number that is none is written in words."""
+    return {
+        "order_type": order.order_type,
+        "quantity": _written(order.quantity),
+        "reference_price": _written(order.reference_price),
+        "price": _written(order.price),
+        "cause": order.cause,
+        "strategy": order.strategy,
+        "market_time": order.market_ms,
+        "epoch": epoch,
+        "client_order_id": client_order_id,
+    }
+
+
+def _written(number: Decimal | None) -> Decimal | str | None:
+    return number if number is None or number.is_finite() else str(number)
 
 
 def observe(state: OrderState, answer: OrderAnswer, rules: SymbolRules) -> Observed:

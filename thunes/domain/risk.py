@@ -140,6 +140,12 @@ def order_market(state: RiskState, order: SubmitOrder) -> Tick | None:
     return state.ticks.get(order.symbol)
 
 
+def _is_a_number(_state: RiskState, order: SubmitOrder, _now_ns: int) -> str | None:
+    """Before anything is compared with it: NaN compares with nothing, and infinity is no order."""
+    numbers = (order.quantity, order.reference_price, order.price if order.price is not None else ZERO)
+    return None if all(number.is_finite() for number in numbers) else "FILTER_LOT_SIZE"
+
+
 def _kill_switch(state: RiskState, order: SubmitOrder, _now_ns: int) -> str | None:
     return "KILL_SWITCH" if order.side is Side.BUY and state.books.kill_active else None
 
@@ -242,6 +248,7 @@ Check = Callable[[RiskState, SubmitOrder, int], str | None]
 
 CHECKS: tuple[Check, ...] = (
     _synced,
+    _is_a_number,
     _kill_switch,
     _daily_loss,
     _position_limit,
@@ -256,4 +263,4 @@ CHECKS: tuple[Check, ...] = (
     _balance,
     _symbol_and_filters,
 )
-"""In the contract's order of reasons."""
+"""In the contract's order of reasons; what is no number comes early, because nothing else can judge it."""

@@ -156,7 +156,7 @@ class Supervision:
         """`name` has ended; decide who is started again, and when."""
         leaving, self.status[name] = self.status[name] == "leaving", "down"
         if self.stopping:
-            return self._stop_again(name, reason, now)
+            return self._exited_while_all_stop(name, reason, now, leaving)
         if reason is not None and self.is_fatal(reason):
             return self._give_up(f"{name} failed beyond repair: {reason}")
         if leaving:
@@ -169,18 +169,22 @@ class Supervision:
                 return self._give_up(f"{most} restarts within {seconds:g} s, and then {name}: {reason}")
         return self._restart(name, now)
 
-    def _stop_again(self, name: str, reason: BaseException | None, now: float) -> list[Action]:
-        """While all stop: one that failed before it had handled what waits for it is to do that yet."""
-        if (
-            reason is None
-            or self.is_fatal(reason)
-            or self._restarts_since(now - self.tree.period) >= self.tree.intensity
-        ):
+    def _exited_while_all_stop(
+        self, name: str, reason: BaseException | None, now: float, leaving: bool
+    ) -> list[Action]:
+        """One that failed before it had handled what waits for it, or will, is to do that yet; in its own turn."""
+        if reason is None:
             return self._next_to_stop()
+        if self.is_fatal(reason):
+            return self._give_up(f"{name} failed beyond repair: {reason}") + self._next_to_stop()
+        if self._restarts_since(now - self.tree.period) >= self.tree.intensity:
+            return self._give_up(f"{name} does not stop in order: {reason}") + self._next_to_stop()
         self.restarts[name] += 1
         self.recent.append((now, name))
-        self.status[name] = "leaving"
-        return [StopChild(name)]
+        if leaving:
+            self.status[name] = "leaving"
+            return [StopChild(name)]
+        return self._start([name])
 
     def _comes_back(self, name: str, reason: BaseException | None) -> bool:
         restart = next(spec.restart for spec in self.tree.children if spec.name == name)

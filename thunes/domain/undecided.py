@@ -28,10 +28,12 @@ class Undecided:
         while self.in_hand:
             if self.in_hand[0].correlation_id not in decided:
                 yield self.in_hand[0], True
+                decided.add(self.in_hand[0].correlation_id)
             del self.in_hand[0]
         while self.waiting:
             order = self.waiting.pop(0)
             if order.correlation_id not in decided:
                 self.in_hand.append(order)
                 yield order, False
+                decided.add(order.correlation_id)
                 self.in_hand.clear()

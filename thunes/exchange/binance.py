@@ -7,6 +7,7 @@ One instance for each thread: a session is not shared. An error says whose it is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
@@ -29,6 +30,7 @@ FATE_UNKNOWN = frozenset({-1001, -1006, -1007, -1008})
 MISSHAPEN = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError)
 """What reading an answer raises that is not what is documented; a nesting too deep to read is a RecursionError."""
 
+TIMESTAMP_OUTSIDE_WINDOW = -1021
 USED_WEIGHT = "x-mbx-used-weight-1m"
 
 
@@ -71,7 +73,7 @@ class BinanceRest:
     def sync_clock(self) -> None:
         """Sign from now on with the exchange's time: half the round trip is taken as the way back."""
         before = self._wall_ms()
-        server_ms = self._call(lambda answer: int(answer["serverTime"]), self._client.get_server_time)
+        server_ms = self._answer(lambda answer: int(answer["serverTime"]), self._client.get_server_time)
         self._client.timestamp_offset = server_ms - (before + self._wall_ms()) // 2
 
     def exchange_info(self, symbols: Iterable[str]) -> dict[str, Mapping[str, Any]]:
@@ -185,6 +187,19 @@ class BinanceRest:
                 raise
 
     def _call(self, shape: Callable[[Any], T], request: Callable[[], Any]) -> T:
+        """The answer to one request. One whose timestamp was refused was not carried out: with the exchange's clock
+        read anew it is sent again, once.
+        """
+        try:
+            return self._answer(shape, request)
+        except ExchangeError as error:
+            if error.code != TIMESTAMP_OUTSIDE_WINDOW:
+                raise
+            with suppress(ExchangeError, NetworkError):
+                self.sync_clock()
+            return self._answer(shape, request)
+
+    def _answer(self, shape: Callable[[Any], T], request: Callable[[], Any]) -> T:
         """The answer to one request, in the shape wanted.
 
         An answer that cannot be brought into it says nothing of whether the request was carried out, as silence does.
