@@ -154,7 +154,10 @@ class HeldSocket:
 
 
 class Tape(EngineRest):
-    """What REST can tell afterwards: nothing unless the test fills it. `gate` holds an actor that asks for candles."""
+    """What REST can tell afterwards: nothing unless the test fills it.
+
+    `gate` holds an actor that asks for candles; `down` is how many of the next questions fail.
+    """
 
     def __init__(self, venue: Venue) -> None:
         super().__init__(venue)
@@ -168,13 +171,17 @@ class Tape(EngineRest):
     def klines(self, symbol: str, interval: str, *, limit: int, start_ms: int | None = None) -> tuple[Candle, ...]:
         self.asked.set()
         assert self.gate.wait(PATIENCE), "nobody opened the gate"
-        if self.down:
-            self.down -= 1
-            raise NetworkError("down")
+        self._fail()
         return tuple(c for c in self.candles if start_ms is None or c.open_ms >= start_ms)[:limit]
 
     def trades(self, symbol: str, *, from_id: int | None = None, limit: int = 1000) -> tuple[PublicTrade, ...]:
+        self._fail()
         return tuple(t for t in self.printed if from_id is None or t.trade_id >= from_id)[:limit]
+
+    def _fail(self) -> None:
+        if self.down:
+            self.down -= 1
+            raise NetworkError("down")
 
 
 @dataclass
