@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -114,17 +115,21 @@ def test_a_marker_that_somebody_sets_after_a_resume_is_a_newer_kill(bench: Alone
     assert switched(bench)[-1] == ("KILL_SWITCH_ACTIVATED", 3)
 
 
-def bought(bench: Alone) -> None:
-    """The books hold a position in BTCUSDT."""
-    bench.tell(buy("c1", "BTCUSDT"))
+def filled() -> Record:
+    """The exchange's last word on the order c1."""
     meta = {
         "client_order_id": "x", "order_id": 1, "trade_id": 1, "price": D(60_000), "quantity": D("0.0002"),
         "quote_quantity": D(12), "commission": D(0), "commission_asset": "USDT", "base_asset": "BTC",
         "quote_asset": "USDT", "min_sellable": D("0.0001"), "executed": D("0.0002"), "is_maker": False,
         "market_time": 1_735_689_600_000,
     }  # fmt: skip
-    filled = Record("ORDER_FILLED", symbol="BTCUSDT", side=Side.BUY, correlation_id="c1", metadata=meta)
-    bench.tell(event(2, filled))
+    return Record("ORDER_FILLED", symbol="BTCUSDT", side=Side.BUY, correlation_id="c1", metadata=meta)
+
+
+def bought(bench: Alone) -> None:
+    """The books hold a position in BTCUSDT."""
+    bench.tell(buy("c1", "BTCUSDT"))
+    bench.tell(event(2, filled()))
     bench.told("audit", Record)
 
 
@@ -165,3 +170,35 @@ def test_intents_that_come_before_the_books_are_read_wait_for_them(tmp_path: Pat
         assert decisions(made) == []
         made.tell(Flushed())
         assert decisions(made) == [("c1", "NOT_SYNCED"), ("c2", "NOT_SYNCED")]
+
+
+@pytest.mark.parametrize("number", [D("NaN"), D("Infinity"), D("-Infinity"), D("sNaN")])
+@pytest.mark.parametrize("member", ["quantity", "reference_price"])
+def test_an_intent_whose_numbers_are_none_is_refused_and_can_be_journalled(
+    bench: Alone, member: str, number: Decimal
+) -> None:
+    bench.tell(replace(buy("c1", "BTCUSDT"), **{member: number}), buy("c2", "BTCUSDT"))
+    records = bench.told("audit", Record)
+    assert [(r.correlation_id, r.reason) for r in records] == [("c1", "FILTER_LOT_SIZE"), ("c2", None)]
+    assert event(9, records[0]).metadata[member] == str(number)
+
+
+def test_kill_and_resume_that_come_before_the_books_are_read_are_carried_out_in_their_order(tmp_path: Path) -> None:
+    with alone(tmp_path, "risk", RiskActor) as made:
+        made.start()
+        made.tell(Kill("first", "test"), Resume("over", "test"), Kill("second", "test"))
+        assert switched(made) == []
+        made.tell(Flushed())
+        assert [name.removeprefix("KILL_SWITCH_") for name, _ in switched(made)] == [
+            "ACTIVATED",
+            "DEACTIVATED",
+            "ACTIVATED",
+        ]
+
+
+def test_a_flatten_sells_what_a_buy_on_the_wire_brings_afterwards(bench: Alone) -> None:
+    bench.tell(buy("c1", "BTCUSDT"))
+    bench.tell(Kill("drill", "test", flatten=True))
+    assert [reason for _, reason in decisions(bench)] == [None]
+    bench.tell(event(2, filled()))
+    assert [reason for _, reason in decisions(bench)] == [None]

@@ -271,3 +271,13 @@ def test_candles_that_cannot_be_read_now_are_read_later_in_their_order(bench: Be
         message = box.get().message
         fed += list(message.candles) if type(message) is History else [message] if type(message) is Candle else []
     assert [(c.open_ms - START) // MINUTE for c in fed] == [0, 1, 2, 3, 4]
+
+
+def test_a_try_that_was_put_off_does_not_close_the_connection_that_came_before_it(bench: Bench) -> None:
+    bench.tell(SocketOpened(1), SocketClosed(1, "lost"))
+    bench.tell(Reconnect("BTCUSDT", "test"))
+    bench.tell(SocketOpened(2))
+    opened = len(bench.sockets.opened)
+    bench.world.timers.after(0.3, "risk", "later", "the moment after")
+    wait_for(lambda: bench.told("risk", str) == ["the moment after"], what="the moment after the put off try")
+    assert len(bench.sockets.opened) == opened

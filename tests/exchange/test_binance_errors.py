@@ -121,3 +121,21 @@ class TestErrors:
             texts += [str(unknown.value), repr(unknown.value)]
         assert script.requests[0].key == KEY
         assert [text for text in [*texts, caplog.text] if KEY in text or SECRET in text] == []
+
+    def test_a_refused_timestamp_is_sent_again_with_the_exchanges_clock_once(
+        self, script: Scripted, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        refused = {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."}
+        rest = adapter(script.url)
+
+        def synced() -> None:
+            script.answers({"balances": [{"asset": "BTC", "free": "1", "locked": "0"}]})
+
+        script.answers(refused, 400)
+        monkeypatch.setattr(rest, "sync_clock", synced)
+        assert list(rest.account()) == ["BTC"]
+        script.answers(refused, 400)
+        monkeypatch.setattr(rest, "sync_clock", lambda: None)
+        before = len(script.requests)
+        assert refusal(rest.account).code == -1021
+        assert len(script.requests) == before + 2
