@@ -48,7 +48,7 @@ def test_a_fault_that_keeps_the_tests_from_being_read_was_not_caught(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([], project, [replace(FAULT, old="def answer", new="def question")]) == 1
-    assert "wrong-sum: NO VERDICT, pytest ended with " in capsys.readouterr().out
+    assert "wrong-sum: NO VERDICT, the run ended with " in capsys.readouterr().out
 
 
 def test_a_test_that_fails_without_any_fault_catches_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

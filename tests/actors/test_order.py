@@ -234,3 +234,24 @@ def test_only_a_lost_request_counts_against_the_circuit(
     wire.replies = [reply]
     bench.tell(permit("c1"))
     assert [(o.about, o.failed, o.made) for o in bench.told("breaker", CallOutcome)] == [("c1", failed, True)]
+
+
+def test_a_clock_that_is_set_makes_no_order_absent_before_its_window_has_run_out(
+    bench: Alone, wire: ScriptedWire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = bench.world.clock
+    began_ns, set_ms = clock.monotonic_ns(), [0]
+    passed_ns = [0]
+    monkeypatch.setattr(type(clock), "wall_ms", lambda _self: 1_735_689_600_000 + set_ms[0])
+    monkeypatch.setattr(type(clock), "monotonic_ns", lambda _self: began_ns + passed_ns[0])
+    unknown = Refused("c1", ExchangeError(-2013, "Order does not exist."))
+    bench.tell(permit("c1"), Replied(Request.PLACE, Lost("c1", NetworkError("lost"))))
+    set_ms[0] = 3_600_000
+    for _ in range(3):
+        passed_ns[0] += 1_500_000_000
+        bench.tell(Replied(Request.QUERY, unknown))
+    assert ("ORDER_RESOLVED", None) not in journalled(bench)
+    for _ in range(3):
+        passed_ns[0] += 1_500_000_000
+        bench.tell(Replied(Request.QUERY, unknown))
+    assert ("ORDER_RESOLVED", None) in journalled(bench)

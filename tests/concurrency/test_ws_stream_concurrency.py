@@ -491,6 +491,7 @@ def test_every_trade_and_candle_that_was_missed_between_two_connections_is_read_
     bench.tape.candles = [candle(n) for n in range(5)]
     bench.tape.down = 1
     bench.tell(BTC, Reconnect("BTCUSDT", "drill"))
+    bench.settle()
     together(*[lambda: bench.socket.bring(trade(300))] * THREADS)
     assert bench.settle().trades == 200, "REST was down, and until it is asked again nothing is taken out of turn"
     together(*[lambda: bench.timers.fire(BTC, "catch up")] * THREADS)

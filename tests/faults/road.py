@@ -262,7 +262,7 @@ ROAD = (
         "actors/order.py",
         "        return self.world.clock.monotonic_ns() // 1_000_000\n",
         "        return self.world.clock.wall_ms()\n",
-        ("tests/simulation/test_seeds.py",),
+        ("tests/actors/test_order.py",),
     ),
     Fault(
         "gap-believed-read",
