@@ -59,6 +59,10 @@ class Run:
     """Ids of the tests that failed, as pytest takes them."""
 
 
+WORKERS = 2
+"""A test of threads keeps one processor busy, however many threads it has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Suite:
     """What is run, and where: `root` is the working directory and holds the files that are measured."""
@@ -68,6 +72,8 @@ class Suite:
     extra: tuple[str, ...] = ()
     thresholds: tuple[Threshold, ...] = THRESHOLDS
     limit: float = RUN_LIMIT
+    workers: int = 0
+    """How many processes share the tests of a run that measures nothing; 0 for none but the run's own."""
 
     def command(self, interval: float | None, tests: Sequence[str] = ()) -> list[str]:
         """The pytest command of one run, or of some of its `tests` alone."""
@@ -81,6 +87,8 @@ class Suite:
         if measured is not None:
             files = ",".join(str(self.root / file) for threshold in self.thresholds for file in threshold.files)
             command = ["-m", "coverage", "run", f"--data-file={measured}", f"--include={files}", *command]
+        elif self.workers:
+            command += ["-n", str(self.workers)]
         began = time.monotonic()
         try:
             done = subprocess.run(
@@ -169,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known, extra = parser.parse_known_args(arguments)
     if known.times < 1:
         parser.error("--times: at least 1")
-    return repeat(Suite(extra=tuple(extra)), known.times, Console(), measure=not known.no_coverage)
+    return repeat(Suite(extra=tuple(extra), workers=WORKERS), known.times, Console(), measure=not known.no_coverage)
 
 
 if __name__ == "__main__":
