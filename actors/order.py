@@ -9,7 +9,6 @@ id, and none is sent late. A permit that comes twice is sent once.
 from __future__ import annotations
 
 from collections import Counter, deque
-from decimal import Decimal
 from typing import Any, ClassVar, TypeAlias
 
 from actors.protocol import (
@@ -30,15 +29,15 @@ from actors.protocol import (
 from actors.runtime.actor import Actor
 from actors.runtime.mailbox import MailboxPolicy
 from actors.world import World
-from thunes.domain import orders
+from thunes.domain import order_beginnings, orders
 from thunes.domain.books import OpenOrder
-from thunes.domain.figures import OpenOrderFigures, OrderFigures
+from thunes.domain.figures import OrderFigures
 from thunes.domain.histogram import ORDER_LATENCY_MS, TICK_TO_ORDER_MS, Recorder
 from thunes.domain.journal import AuditEvent
 from thunes.domain.market import ExecutionReport, OrderAnswer
 from thunes.domain.orders import Observed, OrderState, Phase
 from thunes.errors import ExchangeError
-from thunes.messages import Kill, OrderType, Record, Side
+from thunes.messages import Kill, Record, Side
 
 Received: TypeAlias = Permit | Orphan | ExecutionReport | Replied | Ask | AuditEvent | Halt | Flushed
 
@@ -115,16 +114,7 @@ class OrderActor(Actor):
         if acted_on:
             self._unused(order.correlation_id)
             return
-        state = OrderState(
-            correlation_id=order.correlation_id,
-            client_order_id=approved.client_order_id,
-            symbol=order.symbol,
-            side=order.side,
-            order_type=order.order_type,
-            quantity=order.quantity,
-            price=order.price,
-            epoch=approved.epoch,
-        )
+        state = order_beginnings.approved(order, approved.client_order_id, approved.epoch)
         self.orders[state.correlation_id] = state
         reason = self._withhold(state)
         if reason is not None:
@@ -290,21 +280,7 @@ class OrderActor(Actor):
             self._permitted(permit)
 
     def _resume_order(self, order: OpenOrder) -> None:
-        state = OrderState(
-            correlation_id=order.correlation_id,
-            client_order_id=order.client_order_id,
-            symbol=order.symbol,
-            side=Side(order.side),
-            order_type=OrderType(order.order_type),
-            quantity=order.quantity,
-            price=None,
-            epoch=order.epoch,
-            # A permit that still waits was handled by nobody, so an order that was not submitted may yet be sent.
-            phase=Phase.OPEN if order.order_id else Phase.SENT if order.submitted else Phase.APPROVED,
-            order_id=order.order_id,
-            executed=order.executed,
-            trade_ids=order.trade_ids,
-        )
+        state = order_beginnings.found_open(order)
         self.orders[state.correlation_id] = state
         # The crash was before now, so whatever was sent was sent before now.
         self.sent_ms[state.correlation_id] = self._now_ms()
@@ -372,7 +348,7 @@ class OrderActor(Actor):
             OrderFigures(
                 symbol=self.symbol,
                 epoch=self.epoch,
-                open=tuple(_figures(state) for state in live),
+                open=tuple(order_beginnings.shown(state) for state in live),
                 unknown=sum(1 for state in live if state.phase in (Phase.UNKNOWN, Phase.APPROVED)),
                 placed=dict(self.placed),
                 rejected=dict(self.rejected),
@@ -380,17 +356,3 @@ class OrderActor(Actor):
                 tick_to_order_ms=self.tick_to_order.histogram(),
             )
         )
-
-
-def _figures(state: OrderState) -> OpenOrderFigures:
-    executed: Decimal = state.executed
-    return OpenOrderFigures(
-        client_order_id=state.client_order_id,
-        symbol=state.symbol,
-        side=state.side,
-        order_type=state.order_type,
-        quantity=state.quantity,
-        executed=executed,
-        status=state.phase,
-        correlation_id=state.correlation_id,
-    )
