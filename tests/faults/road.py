@@ -86,7 +86,6 @@ ROAD = (
         "                self.unfinished.flushes.append(message)\n",
         "                self.tell(message.reply_to, Flushed(message.incarnation))\n",
         ("tests/actors/test_audit.py",),
-        by_seeds=True,
     ),
     Fault(
         "kill-not-urgent",
