@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeAlias
 
-from actors.protocol import Flush, Flushed, Journaled
+from actors.protocol import Approved, Flush, Flushed, Journaled
 from actors.routing import OF_ALL, receivers
 from actors.runtime.actor import Actor
 from actors.runtime.mailbox import MailboxPolicy
@@ -119,7 +119,7 @@ class AuditActor(Actor):
             event = pending.event
             events.append(event)
             self.counts[event.event] += 1
-            if event.event == "TRADE_APPROVED":
+            if isinstance(pending.record.subject, Approved):
                 self.tell("breaker", replace(pending.record.subject, seq=event.seq))
             for name in receivers(event, self.world.symbols):
                 self.tell(name, event)

@@ -71,7 +71,7 @@ class BreakerActor(Actor):
         if now_ns < self.remembered.quiet_until_ns:
             self._refuse(approved, "RATE_LIMIT")
             return
-        allowed, changes = self.circuit.permit(approved.order.correlation_id, now_ns)
+        allowed, changes = self.circuit.permit(approved.order.key, now_ns)
         self._tell(changes)
         if allowed:
             self.tell(f"order.{approved.order.symbol}", Permit(approved))
@@ -81,6 +81,8 @@ class BreakerActor(Actor):
     def _refuse(self, approved: Approved, reason: str) -> None:
         order = approved.order
         meta = {"by": "thunes", "client_order_id": approved.client_order_id, "order_id": 0}
+        if order.leg:
+            meta["leg"] = order.leg
         self.tell(
             "audit",
             Record(

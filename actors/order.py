@@ -1,20 +1,24 @@
 """OrderActor: one symbol's orders, from a permit to their last event.
 
 Receives Permit, Orphan, execution reports, replies of the wire (on the spot or as messages: both go the same way), Ask
-(time to ask about an order of unknown fate), the kill switch, Halt. Tells Audit every event and Breaker the outcome of
-each call. A crash loses nothing: every approval without a terminal event is asked for at the exchange by client order
-id, and none is sent late. A permit that comes twice is sent once.
+(time to ask about an order of unknown fate), CancelOrder, the kill switch, Halt. Tells Audit every event and Breaker
+the outcome of each call. A crash loses nothing: every order that was allowed and has no terminal event is asked for at
+the exchange by client order id, and none is sent late. A permit that comes twice is sent once. An exit waits until the
+exchange has let go of what the protective orders hold.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any, ClassVar, TypeAlias
 
 from actors.protocol import (
     Answered,
+    Approved,
     Ask,
     CallOutcome,
+    CancelOrder,
     Flush,
     Flushed,
     Halt,
@@ -24,6 +28,7 @@ from actors.protocol import (
     Refused,
     Replied,
     Request,
+    Synced,
     WireReply,
 )
 from actors.runtime.actor import Actor
@@ -35,17 +40,18 @@ from thunes.domain.figures import OrderFigures
 from thunes.domain.histogram import ORDER_LATENCY_MS, TICK_TO_ORDER_MS, Recorder
 from thunes.domain.journal import AuditEvent
 from thunes.domain.market import ExecutionReport, OrderAnswer
+from thunes.domain.order_desk import FIRST_ASK, LAST_ASK, Desk
 from thunes.domain.orders import Observed, OrderState, Phase
 from thunes.errors import ExchangeError
-from thunes.messages import Kill, Record, Side
+from thunes.messages import Kill, Reconcile, Record, Side
 
-Received: TypeAlias = Permit | Orphan | ExecutionReport | Replied | Ask | AuditEvent | Halt | Flushed
+Received: TypeAlias = Permit | Orphan | ExecutionReport | Replied | Ask | CancelOrder | AuditEvent | Halt | Flushed
 
 ORDER_DOES_NOT_EXIST = -2013
 DUPLICATE_ORDER = "Duplicate order sent."
 RECV_WINDOW_MS = 5_000 + 1_000
 """How long after it was sent a request may be taken: its window, and the second that its timestamp may be ahead."""
-FIRST_ASK, LAST_ASK, OPEN_ASK = 0.2, 5.0, 30.0
+OPEN_ASK = 30.0
 
 
 class OrderActor(Actor):
@@ -56,16 +62,14 @@ class OrderActor(Actor):
         self.symbol = name.partition(".")[2]
         self.rules = world.rules[self.symbol]
         self.wire = world.ports.wire(world, name)
-        self.orders: dict[str, OrderState] = {}
-        self.sent_ms: dict[str, int] = {}
-        self.waits: dict[str, float] = {}
+        self.desk = Desk()
         self.early: list[Permit] = []
-        self.cancelling: set[str] = set()
-        self.ended: deque[str] = deque(maxlen=64)
-        """Those whose end may not be on the disk yet."""
+        self.held: dict[str, Permit] = {}
+        """Exits that wait until no protective order holds what they sell."""
+        self.misfits: set[tuple[str, str]] = set()
         self.recovered = False
         self.seen_seq = 0
-        """Approvals up to this line of the journal have been acted on, here or by an incarnation before."""
+        """What was allowed up to this line of the journal has been acted on, here or by an incarnation before."""
         self.halted = False
         self.killed = False
         self.epoch = 0
@@ -88,8 +92,10 @@ class OrderActor(Actor):
                 self._reported(message)
             case Replied(request, reply):
                 self._replied(request, reply)
-            case Ask(correlation_id):
-                self._ask(correlation_id)
+            case Ask(key):
+                self._ask(key)
+            case CancelOrder(key, reason):
+                self._unwant(key, reason)
             case AuditEvent():
                 self._kill_switch(message)
             case Halt():
@@ -108,28 +114,54 @@ class OrderActor(Actor):
             self.early.append(permit)
             return
         approved = permit.approved
-        order, known = approved.order, self.orders.get(permit.approved.order.correlation_id)
+        order, known = approved.order, self.desk.under_way.get(approved.order.key)
         acted_on = known.phase is not Phase.APPROVED if known is not None else approved.seq <= self.seen_seq
         self.seen_seq = max(self.seen_seq, approved.seq)
         if acted_on:
-            self._unused(order.correlation_id)
+            self._unused(order.key)
             return
         state = order_beginnings.approved(order, approved.client_order_id, approved.epoch)
-        self.orders[state.correlation_id] = state
+        self.desk.keep(state)
+        self.world.timers.cancel(self.name, f"ask.{state.key}")
+        legs = () if state.leg or state.side is Side.BUY else self.desk.legs()
+        if legs and not self.halted:
+            self.held[state.key] = permit
+            for leg in legs:
+                self._unwant(leg.key, "NO_POSITION")
+            return
+        self._send_or_withhold(state, approved)
+
+    def _send_or_withhold(self, state: OrderState, approved: Approved) -> None:
+        if state.phase is not Phase.APPROVED:
+            self._unused(state.key)  # it was asked for meanwhile, and what was asked for is not sent any more
+            return
         reason = self._withhold(state)
         if reason is not None:
-            self._unused(state.correlation_id)
+            self._unused(state.key)
             self._follow(orders.withheld(state, reason))
             return
-        self._send(state, order.market_ms, order.tick_ns)
+        self._send(state, approved.order.market_ms, approved.order.tick_ns)
 
-    def _unused(self, correlation_id: str) -> None:
-        self.tell("breaker", CallOutcome(correlation_id, failed=False, made=False))
+    def _release(self, leg: OrderState) -> None:
+        """A protective order has ended. An exit that waited for it is sent, unless that one sold in its place."""
+        if leg.executed:
+            for key in self.held:
+                self.desk.unwanted[key] = "NO_POSITION"
+        if self.desk.legs():
+            return
+        held, self.held = self.held, {}
+        for key, permit in held.items():
+            self._send_or_withhold(self.desk.under_way[key], permit.approved)
+
+    def _unused(self, key: str) -> None:
+        self.tell("breaker", CallOutcome(key, failed=False, made=False))
 
     def _withhold(self, state: OrderState) -> str | None:
         """Why this must not be sent after all, looked at immediately before each send."""
         if self.halted:
             return "NOT_READY"
+        if state.key in self.desk.unwanted:
+            return self.desk.unwanted[state.key]
         if state.side is Side.SELL:
             return None
         if state.epoch < self.epoch:
@@ -142,7 +174,7 @@ class OrderActor(Actor):
     def _send(self, state: OrderState, market_ms: int, tick_ns: int) -> None:
         state = self._follow(orders.submitted(state, market_ms))
         self.placed[state.order_type, state.side] += 1
-        self.sent_ms[state.correlation_id] = self._now_ms()
+        self.desk.sent_ms[state.key] = self._now_ms()
         if tick_ns:
             self.tick_to_order.observe((self.world.clock.monotonic_ns() - tick_ns) / 1e6)
         self._take(Request.PLACE, self.wire.place(state))
@@ -156,7 +188,7 @@ class OrderActor(Actor):
 
     def _replied(self, request: Request, reply: WireReply) -> None:
         self._tell_breaker(reply)
-        state = self.orders.get(reply.correlation_id)
+        state = self.desk.under_way.get(reply.key)
         if state is None:
             return
         match request:
@@ -180,7 +212,7 @@ class OrderActor(Actor):
                 self._follow(orders.refused(state, error))
             case Refused(_, error) | Lost(_, error):
                 # The request may have been sent again before it was lost, so its window is counted from now.
-                self.sent_ms[state.correlation_id] = self._now_ms()
+                self.desk.sent_ms[state.key] = self._now_ms()
                 self._unknown(state, str(error))
 
     def _answered(self, state: OrderState, reply: WireReply) -> None:
@@ -198,22 +230,23 @@ class OrderActor(Actor):
             state = self._follow(observed)
             self._look_after(state)
         if observed is None or observed.fills_missing:
-            self._ask_in(FIRST_ASK, state.correlation_id)
+            self._ask_in(FIRST_ASK, state.key)
 
     def _cancelled(self, state: OrderState, reply: WireReply) -> None:
         """A refused cancel means that the order has ended, or never was: only a query tells which."""
         if isinstance(reply, Answered):
             self._observe(state, reply.answer)
         else:
-            self.cancelling.discard(state.correlation_id)
-            self._ask_in(FIRST_ASK, state.correlation_id)
+            self.desk.cancelling.discard(state.key)
+            self._ask_in(FIRST_ASK, state.key)
 
     def _reported(self, report: ExecutionReport) -> None:
-        for state in self.orders.values():
-            if state.client_order_id == report.client_order_id:
-                if state.phase is not Phase.DONE:
-                    self._observe(state, report.as_answer())
-                return
+        state = self.desk.by_client_id(report.client_order_id)
+        if state is not None:
+            self._observe(state, report.as_answer())
+        elif self.recovered:
+            # Not ours, or of long ago: only a comparison of both sides' trades and balances tells what it means.
+            self.tell("reconciler", Reconcile(f"a report of order {report.client_order_id}, which is not under way"))
 
     def _observe(self, state: OrderState, answer: OrderAnswer) -> None:
         observed = orders.observe(state, answer, self.rules)
@@ -226,42 +259,42 @@ class OrderActor(Actor):
         """An open order is asked about now and then: a report may be lost on a healthy stream."""
         if state.phase is not Phase.OPEN:
             return
-        self._ask_in(OPEN_ASK, state.correlation_id)
-        if self.halted or (self.killed and state.side is Side.BUY):
-            self._cancel(state)  # it was on the wire when the switch was thrown
+        self._ask_in(OPEN_ASK, state.key)
+        stopped = (self.halted and not state.leg) or (self.killed and state.side is Side.BUY)
+        if stopped or state.key in self.desk.unwanted:
+            self._cancel(state)  # it was on the wire when the switch was thrown, or the cancel was lost
 
     def _unknown(self, state: OrderState, why: str) -> None:
         if state.phase is not Phase.OPEN:
             self._follow(orders.unknown(state, why))
-        self._ask_in(self.waits.get(state.correlation_id, FIRST_ASK), state.correlation_id)
+        self._ask_in(self.desk.wait(state.key), state.key)
 
     def _absent(self, state: OrderState) -> None:
         if state.phase is Phase.OPEN:
-            self._ask_in(LAST_ASK, state.correlation_id)  # it was there: the query lags
+            self._ask_in(LAST_ASK, state.key)  # it was there: the query lags
             return
         if state.phase is not Phase.UNKNOWN:
             state = self._follow(orders.unknown(state, "not found when asked for"))
-        sent_ms = self.sent_ms[state.correlation_id]
+        sent_ms = self.desk.sent_ms[state.key]
         state = self._follow(orders.absent(state, self._now_ms(), sent_ms, RECV_WINDOW_MS))
         if state.phase is not Phase.DONE:
-            self._ask_in(1.1, state.correlation_id)
+            self._ask_in(1.1, state.key)
 
-    def _ask(self, correlation_id: str) -> None:
-        state = self.orders.get(correlation_id)
-        if state is None or state.phase is Phase.DONE:
+    def _ask(self, key: str) -> None:
+        state = self.desk.under_way.get(key)
+        if state is None:
             return
-        if state.phase is Phase.APPROVED:
+        if state.phase in (Phase.APPROVED, Phase.SENT):
             state = self._follow(orders.unknown(state, "found without an end at start"))
-        wait = self.waits.get(correlation_id, FIRST_ASK)
-        self.waits[correlation_id] = min(LAST_ASK, wait * 2)
+        self.desk.asked(key)
         self._take(Request.QUERY, self.wire.query(state))
 
     def _now_ms(self) -> int:
         """For ages alone: nobody sets this clock, so a window has run out when it says so."""
         return self.world.clock.monotonic_ns() // 1_000_000
 
-    def _ask_in(self, seconds: float, correlation_id: str) -> None:
-        self.after(seconds, f"ask.{correlation_id}", Ask(correlation_id))
+    def _ask_in(self, seconds: float, key: str) -> None:
+        self.after(seconds, f"ask.{key}", Ask(key))
 
     # --- starting, stopping, the kill switch ---
 
@@ -272,7 +305,7 @@ class OrderActor(Actor):
             self.epoch, self.killed = max(self.epoch, books.epoch), books.kill_active
             self.seen_seq = books.seq
         for order in books.orders.values():
-            if order.symbol == self.symbol and order.correlation_id not in (*self.orders, *self.ended):
+            if order.symbol == self.symbol and not self.desk.knows(order.key):
                 self._resume_order(order)
         self.recovered = True
         early, self.early = self.early, []
@@ -281,10 +314,10 @@ class OrderActor(Actor):
 
     def _resume_order(self, order: OpenOrder) -> None:
         state = order_beginnings.found_open(order)
-        self.orders[state.correlation_id] = state
+        self.desk.keep(state)
         # The crash was before now, so whatever was sent was sent before now.
-        self.sent_ms[state.correlation_id] = self._now_ms()
-        self._ask_in(FIRST_ASK, state.correlation_id)
+        self.desk.sent_ms[state.key] = self._now_ms()
+        self._ask_in(FIRST_ASK, state.key)
 
     def _kill_switch(self, event: AuditEvent) -> None:
         epoch = int(event.metadata["epoch"])
@@ -295,17 +328,29 @@ class OrderActor(Actor):
             self._cancel_open(Side.BUY)
 
     def _halt(self) -> None:
+        """Nothing new; what is open is cancelled but for the stops, so that no position is left without."""
         self.halted = True
+        for key, permit in list(self.held.items()):
+            self._send_or_withhold(self.desk.under_way[key], permit.approved)
+        self.held.clear()
         self._cancel_open(Side.BUY, Side.SELL)
 
     def _cancel_open(self, *sides: Side) -> None:
-        for state in self.orders.values():
-            if state.side in sides and state.phase is Phase.OPEN:
-                self._cancel(state)
+        for state in self.desk.open_on(*sides):
+            self._cancel(state)
+
+    def _unwant(self, key: str, reason: str) -> None:
+        """Cancel it now if it is open, as soon as it is open otherwise, and do not send it if it was not sent yet."""
+        if key in self.desk.ended:
+            return
+        self.desk.unwanted[key] = reason
+        state = self.desk.under_way.get(key)
+        if state is not None and state.phase is Phase.OPEN:
+            self._cancel(state)
 
     def _cancel(self, state: OrderState) -> None:
-        if state.correlation_id not in self.cancelling:
-            self.cancelling.add(state.correlation_id)
+        if state.key not in self.desk.cancelling:
+            self.desk.cancelling.add(state.key)
             self.wire.cancel(state)
 
     # --- what follows ---
@@ -314,25 +359,35 @@ class OrderActor(Actor):
         """Keep the new state and journal what happened."""
         state = observed.state
         for event in observed.events:
-            self.tell(
-                "audit",
-                Record(
-                    event.name,
-                    symbol=state.symbol,
-                    side=state.side,
-                    reason=event.reason,
-                    correlation_id=state.correlation_id,
-                    metadata=event.metadata,
-                ),
-            )
-        if state.phase is Phase.DONE:
-            self.ended.append(state.correlation_id)
-            for held in (self.orders, self.sent_ms, self.waits):
-                held.pop(state.correlation_id, None)
-            self.cancelling.discard(state.correlation_id)
+            self._record(event.name, state, event.reason, event.metadata)
+        if observed.misfit:
+            self._misfit(state, observed.misfit)
         else:
-            self.orders[state.correlation_id] = state
+            self.desk.keep(state)
+        if state.phase is Phase.DONE and state.leg and observed.events:
+            self._release(state)
         return state
+
+    def _misfit(self, state: OrderState, why: str) -> None:
+        """The exchange says what cannot be: nothing is guessed, trading pauses until both sides agree again."""
+        if (state.key, why) not in self.misfits:
+            self.misfits.add((state.key, why))
+            self.world.log.error("%s: order %s does not fit: %s", self.symbol, state.client_order_id, why)
+            meta = {"client_order_id": state.client_order_id, "books": f"{state.phase} {state.executed}", "why": why}
+            self._record("RECONCILIATION_MISMATCH", state, None, meta)
+            self.tell("risk", Synced(False, why))
+        self.tell("reconciler", Reconcile(f"order {state.client_order_id}: {why}"))
+
+    def _record(self, name: str, state: OrderState, reason: str | None, metadata: Mapping[str, Any]) -> None:
+        record = Record(
+            name,
+            symbol=state.symbol,
+            side=state.side,
+            reason=reason,
+            correlation_id=state.correlation_id,
+            metadata=metadata,
+        )
+        self.tell("audit", record)
 
     def _tell_breaker(self, reply: WireReply) -> None:
         failed = isinstance(reply, Lost)
@@ -340,10 +395,10 @@ class OrderActor(Actor):
         if isinstance(reply, Refused):
             error: ExchangeError = reply.error
             retry_after = error.retry_after or 0.0
-        self.tell("breaker", CallOutcome(reply.correlation_id, failed, True, self.wire.used_weight, retry_after))
+        self.tell("breaker", CallOutcome(reply.key, failed, True, self.wire.used_weight, retry_after))
 
     def _publish(self) -> None:
-        live = tuple(self.orders.values())
+        live = tuple(self.desk.under_way.values())
         self.publish(
             OrderFigures(
                 symbol=self.symbol,

@@ -15,7 +15,7 @@ from thunes.strategies.base import Holding
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """Risk approved and the journal has it: whoever reads this may act on it."""
+    """An order that may go, and the journal has it: whoever reads this may act on it."""
 
     order: SubmitOrder
     epoch: int
@@ -42,8 +42,8 @@ class Permit:
 class CallOutcome:
     """How one request to the exchange went, for the circuit and the budgets.
 
-    `failed` counts against the circuit; `made` is false when a permit was not used. `about` is the correlation id of
-    the order that the request was about: a trial ends with the first outcome about the order that it was given for.
+    `failed` counts against the circuit; `made` is false when a permit was not used. `about` is the key of the
+    order that the request was about: a trial ends with the first outcome about the order that it was given for.
     """
 
     about: str
@@ -153,7 +153,15 @@ class History:
 class Ask:
     """Time to ask the exchange about an order of unknown fate."""
 
-    correlation_id: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOrder:
+    """This order is not wanted any more; where it was not sent yet, `reason` is why it never will be."""
+
+    key: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +210,7 @@ class Fatal:
 class Answered:
     """The exchange answered a request about an order."""
 
-    correlation_id: str
+    key: str
     answer: OrderAnswer
     took_ns: int = 0
 
@@ -211,7 +219,7 @@ class Answered:
 class Refused:
     """The exchange refused a request about an order."""
 
-    correlation_id: str
+    key: str
     error: ExchangeError
 
 
@@ -219,7 +227,7 @@ class Refused:
 class Lost:
     """A request about an order has no answer: its fate is unknown."""
 
-    correlation_id: str
+    key: str
     error: NetworkError
 
 

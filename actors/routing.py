@@ -27,11 +27,12 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(ORDER_EVENTS, (RISK,)),
     "KILL_SWITCH_ACTIVATED": (ORDERS, RISK),
     "KILL_SWITCH_DEACTIVATED": (ORDERS, RISK),
+    "RECONCILED": (RISK,),
     "POSITION_OPENED": (RISK,),
     "POSITION_CLOSED": (RISK,),
     "DAILY_RESET": (RISK,),
 }
-"""TRADE_APPROVED is not here: what it carries goes to the breaker, and to no one before it is on the disk."""
+"""What allows an order goes to the breaker besides, and to no one before it is on the disk."""
 
 
 def receivers(event: AuditEvent, symbols: Sequence[str]) -> tuple[str, ...]:

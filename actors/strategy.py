@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, ClassVar, TypeAlias
 
-from actors.protocol import History, OrderProgress, TellHolding
+from actors.protocol import CancelOrder, History, OrderProgress, TellHolding
 from actors.runtime.actor import Actor
 from actors.runtime.mailbox import MailboxPolicy
 from actors.world import World
@@ -117,28 +117,47 @@ class StrategyActor(Actor):
     # --- intents and what becomes of them ---
 
     def _want(self, intent: Intent, market_ms: int) -> None:
-        """Turn an intent into an order: what it may cost or sell, rounded down to the exchange's step."""
-        if self.tick is None or self.under_way is not None:
+        if self.tick is None:
             return
-        price = self.tick.ask if intent.side is Side.BUY else self.tick.bid
-        quantity = intent.quantity if intent.quantity is not None else self._quantity(intent.side, price)
-        order = SubmitOrder(
-            correlation_id=self.world.ids.new(),
-            symbol=self.symbol,
-            side=intent.side,
-            order_type=OrderType.MARKET,
-            quantity=quantity,
-            reference_price=price,
-            cause=intent.cause,
-            strategy=self.strategy.name,
-            params_hash=self.world.identity.params_hash,
-            market_ms=max(market_ms, self.tick.market_ms),
-            tick_ns=self.tick.received_ns,
-        )
+        if self.under_way is not None:
+            self._give_way(intent, self.under_way)
+            return
+        order = self._order(intent, self.tick, max(market_ms, self.tick.market_ms))
         self.under_way = order.correlation_id
         self.decision, self.decided_ms = f"{intent.side} {intent.cause}", order.market_ms
         self.wanted = intent
         self.tell("risk", order)
+
+    def _order(self, intent: Intent, tick: Tick, market_ms: int) -> SubmitOrder:
+        """What the intent may cost or sell, rounded down to the exchange's steps."""
+        displayed = tick.ask if intent.side is Side.BUY else tick.bid
+        limit = None if intent.limit_price is None else round_down(intent.limit_price, self.rules.tick_size)
+        quantity = intent.quantity
+        if quantity is None:
+            quantity = self._quantity(intent.side, limit or displayed)
+        good_for = self.world.settings.risk.limit_good_for if intent.good_for is None else intent.good_for
+        return SubmitOrder(
+            correlation_id=self.world.ids.new(),
+            symbol=self.symbol,
+            side=intent.side,
+            order_type=OrderType.MARKET if limit is None else OrderType.LIMIT,
+            quantity=quantity,
+            reference_price=displayed,
+            cause=intent.cause,
+            strategy=self.strategy.name,
+            params_hash=self.world.identity.params_hash,
+            market_ms=market_ms,
+            price=limit,
+            stop_loss=intent.stop_loss,
+            take_profit=intent.take_profit,
+            expires_ms=0 if limit is None else market_ms + int(good_for * 1000),
+            tick_ns=tick.received_ns,
+        )
+
+    def _give_way(self, intent: Intent, key: str) -> None:
+        """An exit does not wait for an entry that rests: what is left of that is cancelled, then it is decided anew."""
+        if intent.side is Side.SELL and self.wanted is not None and self.wanted.limit_price is not None:
+            self.tell(f"order.{self.symbol}", CancelOrder(key, "STALE_EPOCH"))
 
     def _quantity(self, side: Side, price: Decimal) -> Decimal:
         if side is Side.BUY:

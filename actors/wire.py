@@ -40,6 +40,7 @@ class LiveWire:
                 order_type=state.order_type,
                 quantity=state.quantity,
                 price=state.price,
+                stop_price=state.stop_price,
                 client_order_id=state.client_order_id,
             )
 
@@ -76,7 +77,7 @@ class LiveWire:
         try:
             answer = call()
         except ExchangeError as error:
-            return Refused(state.correlation_id, error)
+            return Refused(state.key, error)
         except NetworkError as error:
-            return Lost(state.correlation_id, error)
-        return Answered(state.correlation_id, answer, self._world.clock.monotonic_ns() - before)
+            return Lost(state.key, error)
+        return Answered(state.key, answer, self._world.clock.monotonic_ns() - before)

@@ -31,6 +31,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "thunes.system": FOUNDATION,
     "thunes.summary": FOUNDATION,
     "thunes.live": FOUNDATION | {"thunes.control"},
+    "thunes.verdict": FOUNDATION | {"thunes.storage"},
+    "thunes.account": FOUNDATION,
+    "thunes.alerts": FOUNDATION | {"thunes.alerts"},
+    # It looks at every part from outside.
+    "thunes.doctor": FOUNDATION
+    | {"thunes.doctor", "thunes.account", "thunes.alerts", "thunes.control", "thunes.exchange", "thunes.sections"}
+    | {"thunes.settings", "thunes.storage", "thunes.venue"},
     "thunes.venue": FOUNDATION | {"thunes.sections", "thunes.settings", "thunes.storage"},
 }
 """By the longest prefix. What is not here (the entry points cli, __main__, supervisor) may import all of `thunes`."""

@@ -19,7 +19,7 @@ from actors.wire import LiveWire
 from actors.world import Identity, Ports, World
 from thunes.domain.executions import OrderRequest
 from thunes.domain.figures import ExchangeFigures, MachineFigures
-from thunes.domain.market import AccountBalances, Fill, OrderAnswer
+from thunes.domain.market import AccountBalances, Fill, OrderAnswer, OwnTrade
 from thunes.domain.matching import MatchingEngine
 from thunes.domain.symbol_rules import SymbolRules
 from thunes.exchange.simulator import rules as simulator_rules
@@ -51,6 +51,7 @@ class Venue:
     after_place: Callable[[str], None] = lambda _client_order_id: None
     placed: list[str] = field(default_factory=list)
     fills: dict[int, list[Fill]] = field(default_factory=dict)
+    trades: dict[tuple[str, int], OwnTrade] = field(default_factory=dict)
     now_ms: int = 1_735_689_600_000
 
     def __post_init__(self) -> None:
@@ -114,6 +115,15 @@ class EngineRest:
         assert order_id is not None
         return tuple((order_id, fill) for fill in self._venue.fills.get(order_id, ()))
 
+    def own_trades(self, symbol: str, *, from_id: int | None = None, limit: int = 1000) -> tuple[OwnTrade, ...]:
+        with self._venue.lock:
+            found = [trade for (of, _), trade in sorted(self._venue.trades.items()) if of == symbol]
+        return tuple(found[-limit:] if from_id is None else [t for t in found if t.fill.trade_id >= from_id][:limit])
+
+    def order_by_id(self, symbol: str, order_id: int) -> OrderAnswer:
+        with self._venue.lock:
+            return as_answer(self._venue.engine.order(ACCOUNT, symbol, order_id=order_id))
+
     def place(
         self,
         *,
@@ -122,6 +132,7 @@ class EngineRest:
         order_type: OrderType,
         quantity: Decimal,
         price: Decimal | None = None,
+        stop_price: Decimal | None = None,
         client_order_id: str,
     ) -> OrderAnswer:
         venue = self._venue
@@ -132,6 +143,8 @@ class EngineRest:
             venue.placed.append(client_order_id)
             fills = tuple(as_fill(e.fill) for e in executions if e.fill is not None)
             venue.fills[executions[-1].order.order_id] = list(fills)
+            order_id = executions[-1].order.order_id
+            venue.trades |= {(symbol, fill.trade_id): OwnTrade(order_id, side, fill) for fill in fills}
             venue.show_book(symbol, D(60_000) if symbol == "BTCUSDT" else D(2_600))
         venue.after_place(client_order_id)
         return as_answer(executions[-1].order, fills)
@@ -251,7 +264,7 @@ class Running:
 
 def start(world: World, venue: Venue) -> Running:
     """Plant the tree and wait until it is synced with the venue."""
-    opening = dict(venue.totals().items())
-    birth = Record("SYSTEM_STARTED", metadata={"opening_balances": opening})
+    opening = {"opening_balances": dict(venue.totals()), "opening_trades": dict.fromkeys(world.symbols, 0)}
+    birth = Record("SYSTEM_STARTED", metadata=opening)
     ready, ended = plant(world, tree(world.symbols), birth)
     return Running(world, venue, ready, ended)

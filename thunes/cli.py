@@ -12,11 +12,15 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from thunes import __version__
 from thunes.errors import OperatorError, SettingsError, ThunesError
+
+if TYPE_CHECKING:
+    from thunes.settings import Settings
 
 DONE, FAILED, BAD_COMMAND, INTERRUPTED = 0, 1, 2, 130
 
@@ -25,6 +29,14 @@ examples:
   thunes run                                      synthetic market, a market minute a second
   thunes run --source ticks/ --speed 10           recorded frames, ten times as fast
   thunes run --symbols BTCUSDT --duration 60      one symbol, one minute
+"""
+
+TRADE = "Trade: paper money on the embedded exchange unless told otherwise."
+DOCTOR = "look at everything that a start needs, without leaving a trace"
+DOCTOR_EXAMPLE = """\
+examples:
+  thunes doctor --home x                          what `thunes run --home x` would meet
+  thunes doctor --venue testnet --json            the same on the testnet, for a script
 """
 
 RUN_FLAGS: tuple[tuple[str, str, str], ...] = (
@@ -82,6 +94,8 @@ def _guarded(act: Callable[[], int]) -> int:
 def _dispatch(argv: list[str]) -> int:
     if argv[:1] == ["run"]:
         return _run(run_parser("thunes run"), argv[1:])
+    if argv[:1] == ["doctor"]:
+        return _doctor(argv[1:])
     parser, commands = _parser(argv[0] if argv else "")
     arguments = parser.parse_args(argv)
     if arguments.command is None:
@@ -98,6 +112,7 @@ def _parser(named: str) -> tuple[Parser, dict[str, Callable[[argparse.Namespace]
     parser.add_argument("--version", action="version", version=f"thunes {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     _add(subparsers, "run", "trade", RUN_EXAMPLE)
+    _add(subparsers, "doctor", DOCTOR, DOCTOR_EXAMPLE)
     commands: dict[str, Callable[[argparse.Namespace], int]] = {}
     exchange = _add(
         subparsers, "exchange", "the embedded exchange alone, for any Binance client", "thunes exchange --port 9000"
@@ -140,12 +155,12 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings over the defaults")
 
 
-def run_parser(prog: str) -> Parser:
+def run_parser(prog: str, description: str = TRADE, epilog: str = RUN_EXAMPLE) -> Parser:
     """The flags of the main job. Values are taken as text: settings check them, all at once."""
     parser = Parser(
         prog=prog,
-        description="Trade: paper money on the embedded exchange unless told otherwise.",
-        epilog=RUN_EXAMPLE,
+        description=description,
+        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -156,17 +171,35 @@ def run_parser(prog: str) -> Parser:
 
 
 def _run(parser: Parser, argv: list[str]) -> int:
-    from thunes.settings import load
-
-    complaints: list[str] = []
-    arguments, unknown = parser.parse_known_args(_without_empty_flags(argv, complaints))
-    flags = {name: value for name, value in vars(arguments).items() if name not in ("home", "config")}
-    complaints += _unknown_words(unknown)
-    settings = load(config=arguments.config, environ=os.environ, flags=flags, more=complaints)
-
+    arguments, settings = _settings(parser, argv)
     from thunes.supervisor import run
 
     return run(settings, Path(arguments.home))
+
+
+def _doctor(argv: list[str]) -> int:
+    """With the flags of `run`, so that what is looked at is what would be started."""
+    parser = run_parser("thunes doctor", f"{DOCTOR[0].upper()}{DOCTOR[1:]}.", DOCTOR_EXAMPLE)
+    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    arguments, settings = _settings(parser, argv)
+    from thunes.supervisor import examine
+
+    return examine(settings, Path(arguments.home), as_json=arguments.json)
+
+
+def _settings(parser: Parser, argv: list[str]) -> tuple[argparse.Namespace, Settings]:
+    from thunes.settings import load
+    from thunes.storage.home import Home
+    from thunes.verdict import why_not_live
+
+    complaints: list[str] = []
+    arguments, unknown = parser.parse_known_args(_without_empty_flags(argv, complaints))
+    flags = {name: value for name, value in vars(arguments).items() if name not in ("home", "config", "json")}
+    complaints += _unknown_words(unknown)
+    refusal = partial(why_not_live, Home(Path(arguments.home)).logs)
+    return arguments, load(
+        config=arguments.config, environ=os.environ, flags=flags, more=complaints, why_not_live=refusal
+    )
 
 
 def _without_empty_flags(argv: Sequence[str], complaints: list[str]) -> list[str]:

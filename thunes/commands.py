@@ -26,4 +26,4 @@ class PostCommands:
         self._tell("supervisor", Reconnect(symbol, source))
 
     def reconcile(self, source: str) -> None:
-        self._tell("reconciler", Reconcile(source))
+        self._tell("reconciler", Reconcile(source, take_over=True))

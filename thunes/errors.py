@@ -4,7 +4,8 @@ ThunesError
 ├── OperatorError            the person at the keyboard: settings, flags, files, a second process
 │   ├── SettingsError        one or more settings are wrong; `violations` holds a line for each
 │   ├── SourceError          a market file is missing, truncated or malformed; names file and row
-│   └── HomeInUse            another process holds this home, or it belongs to another venue
+│   ├── HomeInUse            another process holds this home, or it belongs to another venue
+│   └── AccountInUse         another THUNES trades on this account
 ├── JournalError             the audit trail cannot be trusted or written
 │   ├── JournalBroken        a line does not verify; names it
 │   └── JournalUnwritable    an append or an fdatasync failed: nothing may pass on
@@ -43,6 +44,10 @@ class SourceError(OperatorError):
 
 class HomeInUse(OperatorError):
     """Another process, venue or account owns this home."""
+
+
+class AccountInUse(OperatorError):
+    """Another THUNES trades on this account; the message names its home's id."""
 
 
 class JournalError(ThunesError):

@@ -26,6 +26,15 @@ class OrderType(StrEnum):
     MARKET = "MARKET"
     LIMIT = "LIMIT"
     LIMIT_MAKER = "LIMIT_MAKER"
+    STOP_LOSS = "STOP_LOSS"
+    STOP_LOSS_LIMIT = "STOP_LOSS_LIMIT"
+    TAKE_PROFIT = "TAKE_PROFIT"
+    TAKE_PROFIT_LIMIT = "TAKE_PROFIT_LIMIT"
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it waits for its stop price before it does anything."""
+        return self not in (OrderType.MARKET, OrderType.LIMIT, OrderType.LIMIT_MAKER)
 
 
 class OrderStatus(StrEnum):
@@ -131,6 +140,11 @@ MarketEvent: TypeAlias = BookChanged | TopChanged | PublicTrade
 """What a market source yields, in order of its market time."""
 
 
+def order_key(correlation_id: str, leg: str) -> str:
+    """One order's name inside the house: a signal's own order has the signal's, a protective one its leg behind it."""
+    return f"{correlation_id}-{leg}" if leg else correlation_id
+
+
 # --- commands --------------------------------------------------------------------------------------------------------
 
 
@@ -142,6 +156,14 @@ class Intent:
     cause: str
     quantity: Decimal | None = None
     """None: BUY for `risk.quote_per_trade`, SELL all that is sellable."""
+    limit_price: Decimal | None = None
+    """A LIMIT order at this price; None: a MARKET order."""
+    good_for: float | None = None
+    """Seconds of market time until a LIMIT order is cancelled; None: `risk.limit_good_for`."""
+    stop_loss: Decimal | None = None
+    """An entry's: a stop rests on the exchange at this fraction below the position's entry price."""
+    take_profit: Decimal | None = None
+    """With `stop_loss`: a sale rests at this fraction above it, one cancelling the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +183,21 @@ class SubmitOrder:
     market_ms: int
     price: Decimal | None = None
     """A LIMIT order's price."""
+    stop_price: Decimal | None = None
+    """Where a stop becomes an order."""
+    stop_loss: Decimal | None = None
+    """As in the intent: what will protect the position that this entry makes."""
+    take_profit: Decimal | None = None
+    expires_ms: int = 0
+    """Market time at which what is left of a LIMIT order is cancelled; 0: never."""
+    leg: str = ""
+    """Which protective order of its entry it is; empty for an intent's own order."""
     tick_ns: int = 0
     """When the frame that led here was received, for the tick-to-order histogram; 0 when no frame did."""
+
+    @property
+    def key(self) -> str:
+        return order_key(self.correlation_id, self.leg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +230,8 @@ class Reconcile:
     """Compare the books with the exchange now."""
 
     source: str
+    take_over: bool = False
+    """A person asks for it, and so takes over even what another system traded on the account."""
 
 
 # --- the journal -----------------------------------------------------------------------------------------------------

@@ -92,8 +92,6 @@ class Run(Section):
     @field_validator("venue")
     @classmethod
     def _open(cls, value: str) -> str:
-        if value == "live":
-            raise ValueError("live is refused unless the last rodage said GO, and this home has none")
         if value == "paper":
             raise ValueError("paper is not served by this version; use sim, testnet or demo")
         return value
@@ -112,6 +110,10 @@ class Risk(Section):
     max_orders_per_minute: int = Field(ge=1, description="approvals in a minute of wall time")
     price_collar: Money = Field(gt=0, le=1, description="how far an order's price may be from the market's, a fraction")
     stale_after: float = Field(gt=0, description="wall time without market data after which nothing is approved")
+    stop_limit_offset: Money = Field(gt=0, lt=1, description="how far below its stop price a resting stop may sell")
+    limit_good_for: float = Field(
+        gt=0, description="market time that a limit order rests, where its strategy does not say"
+    )
 
 
 class Breaker(Section):

@@ -6,7 +6,7 @@ which clock it is in where that matters: market time is the venue's, wall time t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from thunes.strategies.base import Parameters
 from thunes.strategies.loader import load as load_strategy
 
 DEFAULTS = Path(__file__).with_name("default.toml")
-WITH_KEYS = ("testnet", "demo")
+WITH_KEYS = ("testnet", "demo", "live")
 
 
 class Settings(BaseSettings):
@@ -87,12 +87,23 @@ class Keys(Section):
     api_secret: SecretStr
 
 
+def no_journal() -> str:
+    """Why `live` is refused where nobody looked into a home's journal."""
+    return "live is refused unless the newest rodage of the home said GO; start it with `thunes run`"
+
+
 def load(
-    *, config: Path | None = None, environ: Mapping[str, str], flags: Mapping[str, Any], more: Sequence[str] = ()
+    *,
+    config: Path | None = None,
+    environ: Mapping[str, str],
+    flags: Mapping[str, Any],
+    more: Sequence[str] = (),
+    why_not_live: Callable[[], str] = no_journal,
 ) -> Settings:
     """The settings of one run. `flags` are `run`'s members as the command line gave them, None where it did not.
 
-    Raises SettingsError with every violation at once, those of `more` (the command line's own) first.
+    `why_not_live` is asked for the venue `live` alone: a sentence refuses it, the empty text does not. Raises
+    SettingsError with every violation at once, those of `more` (the command line's own) first.
     """
     violations = list(more)
     layers = [from_file(DEFAULTS, violations)]
@@ -108,7 +119,10 @@ def load(
     except ValidationError as error:
         violations += _in_words(error, layers)
     violations += _strategy_violations(given, layers)
-    if given["run"]["venue"] in WITH_KEYS:
+    venue = given["run"]["venue"]
+    if venue == "live" and (refusal := why_not_live()):
+        violations.append(f"{spelled(layers, 'run', 'venue')}: {refusal}.")
+    elif venue in WITH_KEYS:
         violations += _key_violations(environ)
     if violations or settings is None:
         raise SettingsError(list(dict.fromkeys(violations)))

@@ -30,6 +30,7 @@ from actors.tree import plant, tree
 from actors.wire import LiveWire
 from actors.world import Identity, Ports, World
 from thunes import __version__
+from thunes.account import check_alone, check_key
 from thunes.build import git_sha
 from thunes.commands import PostCommands
 from thunes.control.server import ControlServer
@@ -42,7 +43,7 @@ from thunes.exchange.streams import AccountSocket, MarketSocket
 from thunes.live import LiveView
 from thunes.log import set_up_logging
 from thunes.messages import Kill, Reconnect, Record
-from thunes.settings import Settings, load_keys
+from thunes.settings import WITH_KEYS, Settings, load_keys
 from thunes.storage.books import BooksStore
 from thunes.storage.home import Home
 from thunes.storage.journal import JournalFile, read_events, verify
@@ -68,16 +69,54 @@ def run(settings: Settings, path: Path) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     home = Home(path)
     shown = settings.run.log or ("live" if sys.stdout.isatty() else "plain")
+    system = System(settings, home, shown)
+    if settings.run.venue in WITH_KEYS:
+        system.check_account(system.endpoints())  # before anything is written
     home.prepare()
     with home.lock():
         set_up_logging(home.log, shown)
-        system = System(settings, home, shown)
         try:
             system.start()
             status = system.wait()
         finally:
             system.close()
     return status or system.report()
+
+
+def examine(settings: Settings, path: Path, *, as_json: bool) -> int:
+    """`thunes doctor`: look at everything that a start needs; 1 where something is wrong, else 0."""
+    from thunes.doctor import examination as doctor
+    from thunes.doctor.opening import open_venue
+    from thunes.doctor.patient import Patient
+
+    home, venue = Home(path), settings.run.venue
+
+    def connect(where: Home) -> System:
+        return System(settings, where, "plain")
+
+    key = connect(home).endpoints().api_key if venue in WITH_KEYS else ""
+    patient = Patient(
+        settings=settings,
+        home=home,
+        environ=os.environ,
+        account=account_name(venue, key),
+        open_venue=partial(open_venue, settings, home, os.environ, connect),
+        spawn=spawn,
+        monotonic_ns=SystemClock().monotonic_ns,
+    )
+    log.addHandler(logging.NullHandler())  # what is wrong is said in the findings, once
+    with sigterm_as_interrupt():
+        return doctor.examine(patient, Console(), as_json=as_json)
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Until the block ends SIGTERM unwinds it as Ctrl-C does, so that what it started is stopped."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @dataclass(slots=True)
@@ -130,8 +169,10 @@ class System:
 
     def start(self) -> None:
         self.asked.install()
-        endpoints = self._endpoints()
+        endpoints = self.endpoints()
         set_up_logging(self.home.log, self.shown, (endpoints.api_key, endpoints.api_secret))
+        if self.venue not in WITH_KEYS:
+            self.check_account(endpoints)
         self.home_id = self.home.claim(self.venue, account_name(self.venue, endpoints.api_key), self.ids.new)
         self.world = self._world(endpoints)
         self.doors = self._open_doors(endpoints)
@@ -139,7 +180,16 @@ class System:
         specs = tree(self.world.symbols)
         self.ready, self.ended = plant(self.world, specs, Record("SYSTEM_STARTED", metadata=self._birth()))
 
-    def _endpoints(self) -> Endpoints:
+    def check_account(self, endpoints: Endpoints) -> None:
+        """OperatorError for a key that may withdraw or may not trade, and where another THUNES is on the account."""
+        rest = self.make_rest(endpoints)
+        rest.sync_clock()
+        check_key(rest, self.venue)
+        owner = self.home.read_owner()
+        check_alone(rest, self.symbols, owner[2] if owner is not None else "")
+
+    def endpoints(self) -> Endpoints:
+        """Where the venue is; the embedded exchange is started for it."""
         if self.venue != "sim":
             keys = load_keys(os.environ)
             return public_endpoints(self.venue, self.settings.exchange, keys)
@@ -169,7 +219,7 @@ class System:
             self.failure = why
             self.asked.stop = self.asked.stop or why
 
-    def _rest(self, endpoints: Endpoints) -> BinanceRest:
+    def make_rest(self, endpoints: Endpoints) -> BinanceRest:
         return BinanceRest(
             endpoints.rest,
             endpoints.api_key,
@@ -180,7 +230,7 @@ class System:
 
     def _world(self, endpoints: Endpoints) -> World:
         settings, clock = self.settings, self.clock
-        self.rest = self._rest(endpoints)
+        self.rest = self.make_rest(endpoints)
         self.rest.sync_clock()
         rules = self._rules()
         strategy, parameters = load_strategy(settings.run.strategy), settings.strategy_parameters()
@@ -190,19 +240,12 @@ class System:
             open_journal=self._take_journal,
             read_journal=partial(read_events, self.home.logs),
             open_books=lambda: BooksStore(database),
-            rest=lambda: self._rest(endpoints),
-            wire=lambda world, name: LiveWire(world, name, lambda: self._rest(endpoints)),
-            market_socket=partial(MarketSocket, endpoints.stream, **self._socket_options()),
-            account_socket=partial(
-                AccountSocket,
-                endpoints.ws_api,
-                endpoints.api_key,
-                endpoints.api_secret,
-                wall_ms=lambda: clock.wall_ms() + int(self.rest.figures.clock_skew_ms),
-                **self._socket_options(),
-            ),
+            rest=lambda: self.make_rest(endpoints),
+            wire=lambda world, name: LiveWire(world, name, lambda: self.make_rest(endpoints)),
+            market_socket=self.market_socket(endpoints),
+            account_socket=self.account_socket(endpoints, lambda: self.rest),
             strategy=lambda symbol: strategy(symbol, parameters),
-            cancel_open=lambda symbol: self._rest(endpoints).cancel_all(symbol),
+            cancel_open=lambda symbol: self.make_rest(endpoints).cancel_all(symbol),
             exchange_figures=lambda: self.rest.figures,
             machine_figures=partial(machine_figures, self.home.path),
         )
@@ -232,6 +275,20 @@ class System:
         opened, self.opened = self.opened, None
         return opened or self._journal()
 
+    def market_socket(self, endpoints: Endpoints) -> Callable[..., MarketSocket]:
+        return partial(MarketSocket, endpoints.stream, **self._socket_options())
+
+    def account_socket(self, endpoints: Endpoints, rest: Callable[[], BinanceRest]) -> Callable[..., AccountSocket]:
+        """It signs with the exchange's time, which `rest` knows."""
+        return partial(
+            AccountSocket,
+            endpoints.ws_api,
+            endpoints.api_key,
+            endpoints.api_secret,
+            wall_ms=lambda: self.clock.wall_ms() + int(rest().figures.clock_skew_ms),
+            **self._socket_options(),
+        )
+
     def _socket_options(self) -> dict[str, Any]:
         return {
             "spawn": spawn,
@@ -258,7 +315,11 @@ class System:
             assets = {asset for rules in self.world.rules.values() for asset in (rules.base, rules.quote)}
             held = self.rest.account()
             meta["opening_balances"] = {a: sum(held.get(a, (Decimal(0),))) for a in sorted(assets)}
+            meta["opening_trades"] = {symbol: self._newest_trade(symbol) for symbol in self.symbols}
         return meta
+
+    def _newest_trade(self, symbol: str) -> int:
+        return max((trade.fill.trade_id for trade in self.rest.own_trades(symbol, limit=1)), default=0)
 
     def _books(self) -> Books:
         """The books as they are on the disk; JournalBroken names the line that does not verify."""

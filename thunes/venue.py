@@ -45,6 +45,11 @@ PUBLIC: dict[str, tuple[str, str, str]] = {
         "wss://demo-stream.binance.com",
         "wss://demo-ws-api.binance.com/ws-api/v3",
     ),
+    "live": (
+        "https://api.binance.com",
+        "wss://stream.binance.com:9443",
+        "wss://ws-api.binance.com/ws-api/v3",
+    ),
 }
 
 

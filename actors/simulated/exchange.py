@@ -18,7 +18,7 @@ from actors.simulated.faults import Faults
 from actors.simulated.market import SPEED, UPDATE_SECONDS, Socket, SymbolMarket
 from thunes.domain.executions import Execution, OrderRequest
 from thunes.domain.figures import ExchangeFigures
-from thunes.domain.market import AccountBalances, Fill, OrderAnswer
+from thunes.domain.market import AccountBalances, Fill, OrderAnswer, OwnTrade
 from thunes.domain.matching import MatchingEngine
 from thunes.domain.orders import OrderState
 from thunes.domain.symbol_rules import SymbolRules
@@ -53,6 +53,7 @@ class SimulatedExchange:
         self.fills: dict[tuple[str, int], tuple[str, Fill]] = {}
         """Every fill of the account's, with its order's client id, by symbol and trade id."""
         self.fills_of: dict[int, list[Fill]] = {}
+        self.own_trades: dict[tuple[str, int], OwnTrade] = {}
         self.reached: Callable[[str], None] = lambda _client_order_id: None
         self.skew_ms = 0
         """What the client believes that the exchange's clock is ahead of its own."""
@@ -124,6 +125,7 @@ class SimulatedExchange:
                 fills.append(fill)
                 self.fills[order.symbol, fill.trade_id] = (order.client_order_id, fill)
                 self.fills_of.setdefault(order.order_id, []).append(fill)
+                self.own_trades[order.symbol, fill.trade_id] = OwnTrade(order.order_id, order.side, fill)
         return fills
 
     def _report(self, execution: Execution) -> None:
@@ -168,6 +170,17 @@ class SimulatedRest:
     def open_orders(self, symbol: str | None = None) -> tuple[OrderAnswer, ...]:
         self._may_fail()
         return tuple(as_answer(order) for order in self._exchange.engine.open_orders(ACCOUNT, symbol))
+
+    def own_trades(self, symbol: str, *, from_id: int | None = None, limit: int = 1000) -> tuple[OwnTrade, ...]:
+        self._may_fail()
+        trades = [trade for (of, _), trade in sorted(self._exchange.own_trades.items()) if of == symbol]
+        if from_id is None:
+            return tuple(trades[-limit:])
+        return tuple(trade for trade in trades if trade.fill.trade_id >= from_id)[:limit]
+
+    def order_by_id(self, symbol: str, order_id: int) -> OrderAnswer:
+        self._may_fail()
+        return as_answer(self._exchange.engine.order(ACCOUNT, symbol, order_id=order_id))
 
     def sync_clock(self) -> None:
         self._may_fail()

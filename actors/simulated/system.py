@@ -102,6 +102,7 @@ class SimulatedSystem:
         meta: dict[str, Any] = {"process": self.processes}
         if self.invariants.books.opening is None:
             meta["opening_balances"] = self.exchange.balances()
+            meta["opening_trades"] = dict.fromkeys(self.symbols, 0)
         self.ready, self.ended = plant(self.world, self.specs, Record("SYSTEM_STARTED", metadata=meta))
 
     def end_process(self) -> None:

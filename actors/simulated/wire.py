@@ -58,7 +58,7 @@ class SimulatedWire:
         timestamp_ms = self._clock.wall_ms() + exchange.skew_ms
         sent_ns = self._clock.now_ns
         finish = self._finisher(request)
-        lost = Lost(state.correlation_id, NetworkError("there was no answer in time; ask before sending again."))
+        lost = Lost(state.key, NetworkError("there was no answer in time; ask before sending again."))
 
         def arrive(in_time: bool = True) -> None:
             try:
@@ -69,13 +69,13 @@ class SimulatedWire:
                     exchange.skew_ms = self._clock.true_ms() - self._clock.wall_ms()
                     self._send(request, state, call, again=False)
                     return
-                finish(self._way(), Refused(state.correlation_id, error))
+                finish(self._way(), Refused(state.key, error))
                 return
             if rng.random() < faults.answer_lost:
                 finish(self._timeout if rng.random() < 0.5 else self._way(), lost)
                 return
             took_ns = self._clock.now_ns - sent_ns
-            finish(self._way(), Answered(state.correlation_id, answer, took_ns))
+            finish(self._way(), Answered(state.key, answer, took_ns))
 
         chance = rng.random()
         if exchange.is_away() or chance < faults.request_lost:

@@ -28,7 +28,7 @@ ORDERS_AND_RISK = ("order.BTCUSDT", "order.ETHUSDT", "risk")
 
 TOLD = {
     **dict.fromkeys([name for name in EVENTS if name.startswith("ORDER_")], ("risk",)),
-    **dict.fromkeys(["POSITION_OPENED", "POSITION_CLOSED", "DAILY_RESET"], ("risk",)),
+    **dict.fromkeys(["POSITION_OPENED", "POSITION_CLOSED", "DAILY_RESET", "RECONCILED"], ("risk",)),
     **dict.fromkeys(["KILL_SWITCH_ACTIVATED", "KILL_SWITCH_DEACTIVATED"], ORDERS_AND_RISK),
     "TRADE_REJECTED": ("strategy.ETHUSDT",),
 }

@@ -250,7 +250,7 @@ def forest(home: Path, specs: Tree | None = None, **more: Any) -> Iterator[Grove
 
     hear = more.pop("hear", lambda _name, _message: None)
     world, venue = world_of(home, registry, hear, open_journal=open_journal, **more)
-    birth = Record("SYSTEM_STARTED", metadata={"opening_balances": dict(venue.totals())})
+    birth = Record("SYSTEM_STARTED", metadata={"opening_balances": dict(venue.totals()), "opening_trades": {}})
     signals = plant(world, specs or hasty(tree(PAIR)), birth)
     alive = Grove(world, venue, *signals, disk, Plan(), registry)
     wait_for(alive.ready.is_set, "the tree")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
@@ -11,7 +12,7 @@ import pytest
 
 from thunes.domain import orders
 from thunes.domain.market import Fill, OrderAnswer
-from thunes.domain.orders import Event, Observed, OrderState, Phase
+from thunes.domain.orders import Event, Heard, Observed, OrderState, Phase
 from thunes.domain.symbol_rules import SymbolRules
 from thunes.errors import ExchangeError
 from thunes.messages import OrderStatus, OrderType, Side
@@ -19,7 +20,7 @@ from thunes.messages import OrderStatus, OrderType, Side
 D = Decimal
 RULES = SymbolRules("BTCUSDT", "BTC", "USDT", step_size=D("0.1"), min_quantity=D("0.1"))
 APPROVED = OrderState("c1", "home-c1", "BTCUSDT", Side.BUY, OrderType.MARKET, D(1), None, epoch=0)
-SENT, UNKNOWN = APPROVED.to(Phase.SENT), APPROVED.to(Phase.UNKNOWN)
+SENT, UNKNOWN = replace(APPROVED, phase=Phase.SENT), replace(APPROVED, phase=Phase.UNKNOWN)
 T0 = 1_735_689_600_000
 
 
@@ -140,7 +141,7 @@ def test_an_order_that_the_exchange_rejects_was_never_accepted() -> None:
     assert observed.state.phase is Phase.DONE
 
 
-@pytest.mark.parametrize("answer", [NEW, WHOLE, says("CANCELED"), says("EXPIRED", "0.5", fill(9, "0.5"))])
+@pytest.mark.parametrize("answer", [NEW, FIRST, WHOLE, says("CANCELED"), says("EXPIRED", "0.5", F1, F2)])
 def test_after_the_end_nothing_more_is_told(answer: OrderAnswer) -> None:
     done = follow(WHOLE)[0].state
     assert orders.observe(done, answer, RULES) == Observed(done, ())
@@ -180,7 +181,7 @@ def test_after_a_restart_a_report_may_find_an_order_that_is_only_known_as_approv
 
 
 def test_what_the_journal_has_of_an_order_is_not_told_again() -> None:
-    known = replace(SENT.to(Phase.OPEN), order_id=7, executed=D("0.2"), trade_ids=frozenset({1}))
+    known = replace(SENT, phase=Phase.OPEN, order_id=7, executed=D("0.2"), trade_ids=frozenset({1}))
     _, events = follow(WHOLE, start=known)
     assert names(events) == ALL[2:]
 
@@ -238,27 +239,57 @@ def test_an_order_that_turns_up_after_the_first_look_is_alive() -> None:
     assert (observed.state.phase, names(events)) == (Phase.OPEN, ["RESOLVED", "ACCEPTED"])
 
 
-LEGAL = {
-    ("APPROVED", "SENT"),
-    ("APPROVED", "UNKNOWN"),
-    ("APPROVED", "DONE"),
-    ("SENT", "OPEN"),
-    ("SENT", "UNKNOWN"),
-    ("SENT", "DONE"),
-    ("OPEN", "DONE"),
-    ("UNKNOWN", "OPEN"),
-    ("UNKNOWN", "DONE"),
-}
+LIFE = {
+    "APPROVED": {"SUBMITTED": "SENT", "WITHHELD": "DONE", "OPEN": "OPEN", "ENDED": "DONE", "REFUSED": "DONE",
+                 "LOST": "UNKNOWN"},
+    "SENT": {"OPEN": "OPEN", "ENDED": "DONE", "REFUSED": "DONE", "LOST": "UNKNOWN"},
+    "UNKNOWN": {"OPEN": "OPEN", "ENDED": "DONE", "REFUSED": "DONE", "LOST": "UNKNOWN", "ABSENT": "DONE"},
+    "OPEN": {"OPEN": "OPEN", "ENDED": "DONE", "LOST": "OPEN"},
+    "DONE": {},
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(("before", "after"), list(itertools.permutations(Phase, 2)))
-def test_a_phase_follows_only_those_that_the_life_of_an_order_allows(before: Phase, after: Phase) -> None:
-    state = replace(APPROVED, phase=before)
-    if (before.value, after.value) in LEGAL:
-        assert state.to(after).phase is after
-    else:
-        with pytest.raises(ValueError, match=f"order home-c1: {before} cannot become {after}"):
-            state.to(after)
+@pytest.mark.parametrize(("before", "heard"), list(itertools.product(Phase, Heard)))
+def test_what_is_heard_of_an_order_leads_only_where_its_life_allows(before: Phase, heard: Heard) -> None:
+    after = replace(APPROVED, phase=before).after(heard)
+    assert (after.phase.value if after else None) == LIFE[before.value].get(heard.name)
+
+
+@pytest.mark.parametrize(
+    ("happens", "words"),
+    [
+        (lambda s: orders.submitted(s, T0), "it is about to be sent, and was OPEN"),
+        (lambda s: orders.withheld(s, "STALE_EPOCH"), "it was not sent, and was OPEN"),
+        (lambda s: orders.refused(s, ExchangeError(-2010, "no")), "it was refused by the exchange, and was OPEN"),
+        (lambda s: orders.absent(replace(s, absent_since_ms=1), 9_000, 0, 6_000), "it was never at the"),
+    ],
+)
+def test_what_does_not_fit_changes_nothing_and_is_said(happens: Callable[[OrderState], Observed], words: str) -> None:
+    is_open = replace(SENT, phase=Phase.OPEN, absent_since_ms=1)
+    observed = happens(is_open)
+    assert (observed.state, observed.events) == (is_open, ())
+    assert observed.misfit.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("known", "answer", "words"),
+    [
+        (SENT, replace(NEW, quantity=D(2)), "BUY 2 where BUY 1 was sent"),
+        (SENT, replace(NEW, side=Side.SELL), "SELL 1 where BUY 1 was sent"),
+        (replace(SENT, order_id=6), NEW, "order id 7 where it was 6"),
+        (SENT, says("PARTIALLY_FILLED", "1.5"), "1.5 executed of 1"),
+        (SENT, says("FILLED", "0.9"), "filled, and only 0.9 of 1 executed"),
+        (SENT, says("PARTIALLY_FILLED", "0.5", F2, F3, fill(4, "0.4")), "fills of 1.2 in an order over 1"),
+        (follow(says("CANCELED"))[0].state, says("CANCELED", "0.2"), "0.2 executed after it had ended with 0"),
+        (follow(says("CANCELED", "0.2", F1))[0].state, says("CANCELED", "0.2", fill(9, "0.2")), "0.2 executed af"),
+    ],
+)
+def test_an_answer_that_contradicts_what_is_known_is_never_merged(
+    known: OrderState, answer: OrderAnswer, words: str
+) -> None:
+    observed = orders.observe(known, answer, RULES)
+    assert (observed.state, observed.events) == (known, ())
+    assert observed.misfit.startswith(words)
 
 
 def test_an_order_is_named_after_its_home_and_its_signal_as_the_exchange_allows() -> None:
@@ -266,4 +297,6 @@ def test_an_order_is_named_after_its_home_and_its_signal_as_the_exchange_allows(
     assert first == "0a1b2c3d-aaaaaaaaaaaaaaaaaaaa"
     assert first != second
     assert re.fullmatch(r"[A-Za-z0-9-]{1,36}", first)
-    assert len(orders.client_order_id("0a1b2c3d", "a" * 40)) == 36
+    assert orders.client_order_id("0a1b2c3d", "a" * 27) == f"0a1b2c3d-{'a' * 27}"
+    with pytest.raises(ValueError, match="longer than the exchange allows"):
+        orders.client_order_id("0a1b2c3d", "a" * 28)

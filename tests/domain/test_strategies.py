@@ -21,7 +21,7 @@ from thunes.strategies.sma_crossover import SmaCrossover, SmaParameters
 D = Decimal
 MINUTE = 60_000
 HELD = Holding(D(1), D(100))
-ENTER = Intent(Side.BUY, "SMA_CROSS_ABOVE")
+ENTER = Intent(Side.BUY, "SMA_CROSS_ABOVE", stop_loss=D("0.02"))
 LEAVE = Intent(Side.SELL, "SMA_CROSS_BELOW")
 
 

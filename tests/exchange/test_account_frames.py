@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from thunes.domain.market import AccountPosition, ExecutionReport, Fill
+from thunes.domain.market import AccountChanged, AccountPosition, ExecutionReport, Fill
 from thunes.errors import MarketDataError
 from thunes.exchange.frames import Response, ServerShutdown, StreamTerminated, decode_account
 from thunes.messages import OrderStatus, Side
@@ -91,6 +91,19 @@ def test_reasons_are_kept() -> None:
     assert (expired.reject_reason, expired.expiry_reason) == ("", "INSUFFICIENT_LIQUIDITY")
 
 
+def test_a_report_says_its_stop_price_and_the_list_that_it_is_of() -> None:
+    stop = account({**REPORT, "o": "STOP_LOSS_LIMIT", "P": "2490.5", "g": 7, "x": "NEW", "X": "NEW", "t": -1})
+    assert (stop.order_type, stop.stop_price, stop.order_list_id) == ("STOP_LOSS_LIMIT", D("2490.5"), 7)
+    answer = stop.as_answer()
+    assert (answer.order_type, answer.stop_price, answer.order_list_id) == ("STOP_LOSS_LIMIT", D("2490.5"), 7)
+
+
+def test_a_list_s_orders_that_are_canceled_with_it_keep_their_own_ids() -> None:
+    canceled = {**REPORT, "x": "CANCELED", "X": "CANCELED", "c": "the-cancel", "C": "home-1-stop", "g": 7, "t": -1}
+    report = account(canceled)
+    assert (report.client_order_id, report.order_list_id) == ("home-1-stop", 7)
+
+
 def test_an_order_that_self_trade_prevention_ended_has_expired() -> None:
     prevented = {**REPORT, "x": "TRADE_PREVENTION", "X": "EXPIRED_IN_MATCH", "t": -1}
     assert account(prevented).status is OrderStatus.EXPIRED
@@ -103,7 +116,7 @@ def test_a_report_that_lacks_a_field_is_refused(name: str) -> None:
     assert refused.value.kind == "MISSING_FIELD"
 
 
-@pytest.mark.parametrize("name", ["q", "p", "l", "z", "L", "n", "Z", "Y"])
+@pytest.mark.parametrize("name", ["q", "p", "P", "l", "z", "L", "n", "Z", "Y"])
 @pytest.mark.parametrize("value", ["NaN", "sNaN", "Infinity", "1E+999999"])
 def test_a_report_of_no_number_is_refused(name: str, value: str) -> None:
     with pytest.raises(MarketDataError) as refused:
@@ -147,7 +160,20 @@ def test_the_end_of_a_subscription_and_of_a_connection_are_told() -> None:
     assert account({"event": {"e": "serverShutdown", "E": TIME}}) == ServerShutdown(TIME)
 
 
-@pytest.mark.parametrize("event", ["balanceUpdate", "listStatus", "externalLockUpdate", "somethingNew"])
+@pytest.mark.parametrize("event", ["balanceUpdate", "externalLockUpdate"])
+@pytest.mark.parametrize("delta", ["100.5", "-100.5"])
+def test_what_no_order_of_ours_did_is_told_with_its_amount(event: str, delta: str) -> None:
+    body = {"e": event, "E": TIME + 5, "a": "BTC", "d": delta, "T": TIME}
+    assert account({"subscriptionId": 0, "event": body}) == AccountChanged(event, "BTC", D(delta), TIME)
+
+
+@pytest.mark.parametrize("delta", ["NaN", "1E+999", "a lot", None])
+def test_a_change_by_no_amount_is_not_used(delta: Any) -> None:
+    with pytest.raises(MarketDataError):
+        account({"subscriptionId": 0, "event": {"e": "balanceUpdate", "E": TIME, "a": "BTC", "d": delta, "T": TIME}})
+
+
+@pytest.mark.parametrize("event", ["listStatus", "somethingNew"])
 def test_events_that_we_have_no_use_for_are_passed_over(event: str) -> None:
     assert account({"subscriptionId": 0, "event": {"e": event, "E": TIME}}) is None
 
@@ -156,7 +182,7 @@ def test_every_documented_account_event_is_read(shared_data: Path) -> None:
     files = sorted((shared_data / "binance-spot-payloads" / "user_data_json").glob("*.json"))
     read = {path.stem: decode_account(path.read_bytes()) for path in files}
     kinds = Counter(type(event) for event in read.values())
-    assert kinds == {ExecutionReport: 6, AccountPosition: 2, type(None): 3}
+    assert kinds == {ExecutionReport: 6, AccountPosition: 2, AccountChanged: 2, type(None): 1}
     trade = read["execution_report_trade"]
     assert isinstance(trade, ExecutionReport)
     assert trade.fill == Fill(98765432, D(2500), D(1), D(2500), D("0.001"), "ETH", 1_709_654_401_000, True)

@@ -14,7 +14,8 @@ from tests.exchange.rest_calls import KEY, ORDER, SECRET, adapter, buy, refusal,
 from tests.exchange.scripted_rest import Scripted, scripted
 from tests.exchange.socket_ends import unused_port
 from thunes.domain.market import Fill
-from thunes.exchange.binance import BinanceRest, plain
+from thunes.exchange.answers import plain
+from thunes.exchange.binance import BinanceRest
 from thunes.messages import Candle, OrderStatus, OrderType, PublicTrade, Side, TimeInForce
 
 D = Decimal

@@ -249,3 +249,23 @@ def test_a_token_file_without_a_token_gets_one(home: Home, content: bytes) -> No
     home.token_file.write_bytes(content)
     assert home.read_token() is None
     assert home.control_token(ids("abc", "def")) == "abcdef"
+
+
+def test_who_owns_a_home_can_be_read_without_claiming_it(home: Home) -> None:
+    assert home.read_owner() is None
+    assert files(home) == set()
+
+    home.claim("sim", "embedded", ids("0123456789abcdef0123"))
+
+    assert home.read_owner() == ("sim", "embedded", "01234567")
+
+
+def test_who_holds_a_home_can_be_read_and_nobody_is_kept_out_by_it(home: Home) -> None:
+    assert home.holder() is None
+    assert files(home) == set()
+
+    with home.lock():
+        assert home.holder() == str(os.getpid())
+    assert home.holder() is None
+    with home.lock():
+        assert home.holder() == str(os.getpid())

@@ -13,7 +13,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
-ZERO = Decimal(0)
+from thunes.domain.positions import ZERO, OpenOrder, Position, PositionChange
+from thunes.messages import order_key
+
+__all__ = ["ZERO", "Books", "OpenOrder", "Position", "PositionChange"]
 
 FILLS = frozenset({"ORDER_PARTIALLY_FILLED", "ORDER_FILLED"})
 KILL_SWITCH = frozenset({"KILL_SWITCH_ACTIVATED", "KILL_SWITCH_DEACTIVATED"})
@@ -38,68 +41,14 @@ class Event(Protocol):
     def metadata(self) -> Mapping[str, Any]: ...
 
 
+def key_of(event: Event) -> str:
+    """The name inside the house of the order that the event is about; empty for what is no order of ours."""
+    return order_key(event.correlation_id or "", str(event.metadata.get("leg", "")))
+
+
 def has_ended(event: Event) -> bool:
     """Whether the event is an order's last."""
     return event.event in TERMINAL or (event.event == "ORDER_RESOLVED" and not event.metadata.get("found", True))
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """What our own trading holds of one symbol's base asset.
-
-    `quantity` and its `cost` (quote, fees in) include dust; with `is_open` false all of it is dust: too little for the
-    exchange's filters to sell, so the position counts as closed and the rest joins the next entry.
-    """
-
-    symbol: str
-    quantity: Decimal = ZERO
-    cost: Decimal = ZERO
-    is_open: bool = False
-    opened_ms: int = 0
-    round_pnl: Decimal = ZERO
-    """Realised by the sells since it was opened."""
-
-    @property
-    def entry_price(self) -> Decimal:
-        return self.cost / self.quantity if self.quantity else ZERO
-
-
-@dataclass(frozen=True, slots=True)
-class OpenOrder:
-    """An approval that has no terminal event yet: it reserves a slot and its notional until the exchange says."""
-
-    correlation_id: str
-    symbol: str
-    side: str
-    order_type: str
-    quantity: Decimal
-    reference_price: Decimal
-    epoch: int
-    seq: int
-    client_order_id: str
-    order_id: int = 0
-    executed: Decimal = ZERO
-    trade_ids: frozenset[int] = frozenset()
-    submitted: bool = False
-    """It may have been sent, so it must never be sent again."""
-
-    @property
-    def notional(self) -> Decimal:
-        return self.quantity * self.reference_price
-
-
-@dataclass(frozen=True, slots=True)
-class PositionChange:
-    """A POSITION_OPENED or POSITION_CLOSED that follows from fill `fill_seq` and is not in the journal yet."""
-
-    event: str
-    symbol: str
-    fill_seq: int
-    correlation_id: str | None
-    quantity: Decimal
-    entry_price: Decimal
-    pnl: Decimal
-    market_ms: int
 
 
 @dataclass(slots=True)
@@ -111,7 +60,7 @@ class Books:
     balances: dict[str, Decimal] = field(default_factory=dict)
     positions: dict[str, Position] = field(default_factory=dict)
     orders: dict[str, OpenOrder] = field(default_factory=dict)
-    """Without a terminal event, by correlation id."""
+    """Without a terminal event, by key."""
     pending: dict[int, PositionChange] = field(default_factory=dict)
     """By the fill's seq."""
     kill_active: bool = False
@@ -126,8 +75,10 @@ class Books:
     fees_quote: Decimal = ZERO
     """Fees in the quote currency; those taken in base are valued at their fill's price."""
     last_loss_ms: int = 0
-    last_trade_ids: dict[str, int] = field(default_factory=dict)
-    """Newest own trade id by symbol: where a comparison with the exchange's trades goes on."""
+    compared: dict[str, int] = field(default_factory=dict)
+    """By symbol, the trade id up to which the account's trades at the exchange are known to be in these books."""
+    counted: dict[str, frozenset[int]] = field(default_factory=dict)
+    """By symbol, the ids of the account's trades that are in these books beyond that."""
 
     def apply(self, event: Event) -> None:
         """Take one event; one whose `seq` is already in changes nothing, so a replay counts each once."""
@@ -140,7 +91,9 @@ class Books:
         elif name in FILLS:
             self._fill(event)
         elif name == "ORDER_SUBMITTED":
-            self._submitted(event)
+            self._protect(event) if meta.get("leg") else self._submitted(event)
+        elif name == "RECONCILED":
+            self._reconciled(meta)
         elif name == "ORDER_ACCEPTED":
             self._accepted(event)
         elif name in ("POSITION_OPENED", "POSITION_CLOSED"):
@@ -152,12 +105,13 @@ class Books:
         elif name == "SYSTEM_STARTED" and self.opening is None and "opening_balances" in meta:
             self.opening = {asset: Decimal(amount) for asset, amount in meta["opening_balances"].items()}
             self.balances = dict(self.opening)
+            self.compared = {symbol: int(trade) for symbol, trade in meta.get("opening_trades", {}).items()}
         if has_ended(event):
-            self.orders.pop(event.correlation_id or "", None)
+            self.orders.pop(key_of(event), None)
 
     def reserve(self, order: OpenOrder) -> None:
-        """Hold a slot and a notional for an approval that is on its way to the journal."""
-        self.orders[order.correlation_id] = order
+        """Hold a slot and a notional for an order that is on its way to the journal."""
+        self.orders[order.key] = order
 
     def holding(self, symbol: str) -> Position | None:
         """The open position, or None; dust is none."""
@@ -168,19 +122,22 @@ class Books:
     def open_positions(self) -> tuple[Position, ...]:
         return tuple(p for p in self.positions.values() if p.is_open)
 
+    def has_counted(self, symbol: str, trade_id: int) -> bool:
+        """Whether this trade of the account's is in the books."""
+        return trade_id <= self.compared.get(symbol, 0) or trade_id in self.counted.get(symbol, ())
+
     def _reserve(self, event: Event) -> None:
-        meta, cid = event.metadata, event.correlation_id or ""
-        self.orders[cid] = OpenOrder(
-            correlation_id=cid,
-            symbol=event.symbol or "",
-            side=event.side or "",
-            order_type=str(meta["order_type"]),
-            quantity=Decimal(meta["quantity"]),
-            reference_price=Decimal(meta["reference_price"]),
-            epoch=int(meta["epoch"]),
-            seq=event.seq,
-            client_order_id=str(meta["client_order_id"]),
-        )
+        order = _order_of(event)
+        self.orders[order.key] = order
+
+    def _protect(self, event: Event) -> None:
+        """A protective order: this line is what allows it, as an approval allows the others."""
+        order = _order_of(event)
+        self.orders[order.key] = order
+        position = self.positions.get(order.symbol)
+        if position is not None and position.entry_id == order.correlation_id:
+            count = max(position.protections, int(event.metadata["protection"]))
+            self.positions[order.symbol] = replace(position, protections=count)
 
     def _switch(self, event: Event) -> None:
         meta, active = event.metadata, event.event == "KILL_SWITCH_ACTIVATED"
@@ -191,30 +148,33 @@ class Books:
         self.kill_since = str(meta.get("since", "")) if active else ""
 
     def _submitted(self, event: Event) -> None:
-        order = self.orders.get(event.correlation_id or "")
+        order = self.orders.get(key_of(event))
         if order is not None:
-            self.orders[order.correlation_id] = replace(order, submitted=True)
+            self.orders[order.key] = replace(order, submitted=True)
 
     def _accepted(self, event: Event) -> None:
-        order = self.orders.get(event.correlation_id or "")
+        order = self.orders.get(key_of(event))
         if order is not None:
-            self.orders[order.correlation_id] = replace(order, order_id=int(event.metadata["order_id"]))
+            self.orders[order.key] = replace(order, order_id=int(event.metadata["order_id"]))
 
     def _fill(self, event: Event) -> None:
         meta, symbol = event.metadata, event.symbol or ""
-        order, trade_id = self.orders.get(event.correlation_id or ""), int(meta["trade_id"])
-        if order is None or trade_id in order.trade_ids:
-            return  # counted already: the exchange may say a thing twice, and an order that ended has no fills to come
-        self.orders[order.correlation_id] = replace(
-            order, executed=order.executed + Decimal(meta["quantity"]), trade_ids=order.trade_ids | {trade_id}
-        )
-        self.last_trade_ids[symbol] = max(trade_id, self.last_trade_ids.get(symbol, 0))
+        order, trade_id = self.orders.get(key_of(event)), int(meta["trade_id"])
+        if self.has_counted(symbol, trade_id):
+            return  # the exchange may say a thing twice
+        if order is not None:
+            self.orders[order.key] = replace(
+                order, executed=order.executed + Decimal(meta["quantity"]), trade_ids=order.trade_ids | {trade_id}
+            )
+        elif not meta.get("foreign"):
+            return  # an order that ended has no fills to come; should one come, the next comparison finds it
+        self.counted[symbol] = self.counted.get(symbol, frozenset()) | {trade_id}
         day = datetime.fromtimestamp(int(meta["market_time"]) / 1000, UTC).date().isoformat()
         if day > self.day:
             self._turn_day(day)
-        self._book(event, symbol)
+        self._book(event, symbol, order)
 
-    def _book(self, event: Event, symbol: str) -> None:
+    def _book(self, event: Event, symbol: str, order: OpenOrder | None) -> None:
         meta = event.metadata
         base, quote = str(meta["base_asset"]), str(meta["quote_asset"])
         price, quantity = Decimal(meta["price"]), Decimal(meta["quantity"])
@@ -228,35 +188,21 @@ class Books:
         fee_base, fee_quote = (fee if fee_asset == base else ZERO), (fee if fee_asset == quote else ZERO)
         before = self.positions.get(symbol, Position(symbol))
         if event.side == "BUY":
-            self._enter(event, before, quantity - fee_base, amount + fee_quote)
-        else:
+            self._enter(event, before, order, quantity - fee_base, amount + fee_quote)
+        elif order is not None or before.is_open:
             self._leave(event, before, quantity + fee_base, amount - fee_quote)
 
-    def _enter(self, event: Event, before: Position, quantity: Decimal, cost: Decimal) -> None:
-        market_ms = int(event.metadata["market_time"])
-        after = replace(
-            before,
-            quantity=before.quantity + quantity,
-            cost=before.cost + cost,
-            is_open=True,
-            opened_ms=before.opened_ms if before.is_open else market_ms,
-            round_pnl=before.round_pnl if before.is_open else ZERO,
-        )
+    def _enter(self, event: Event, before: Position, order: OpenOrder | None, quantity: Decimal, cost: Decimal) -> None:
+        if order is None and not before.is_open:
+            return  # somebody's own purchase is no position of ours
+        after = before.entered(quantity, cost, int(event.metadata["market_time"]), order)
         self.positions[before.symbol] = after
         if not before.is_open:
             self._due("POSITION_OPENED", event, after.quantity, after.entry_price, ZERO)
 
     def _leave(self, event: Event, before: Position, quantity: Decimal, proceeds: Decimal) -> None:
-        left = before.quantity - quantity
-        cost = before.cost if left <= 0 else before.cost * quantity / before.quantity
-        pnl = proceeds - cost
-        after = replace(
-            before,
-            quantity=left,
-            cost=before.cost - cost,
-            is_open=left >= Decimal(event.metadata["min_sellable"]) and left > 0,
-            round_pnl=before.round_pnl + pnl,
-        )
+        ours = min(quantity, before.quantity) if event.metadata.get("foreign") else quantity
+        after, pnl = before.left(ours, proceeds * ours / quantity, Decimal(event.metadata["min_sellable"]))
         self.positions[before.symbol] = after
         self.realised_today += pnl
         self.realised_total += pnl
@@ -264,7 +210,18 @@ class Books:
         if before.is_open and not after.is_open:
             if after.round_pnl < 0:
                 self.last_loss_ms = int(event.metadata["market_time"])
-            self._due("POSITION_CLOSED", event, quantity, before.entry_price, after.round_pnl)
+            self._due("POSITION_CLOSED", event, ours, before.entry_price, after.round_pnl)
+
+    def _reconciled(self, meta: Mapping[str, Any]) -> None:
+        """The exchange agrees, once what came or went without a trade is written down."""
+        for symbol, trade_id in meta.get("trades", {}).items():
+            self.compared[symbol] = max(int(trade_id), self.compared.get(symbol, 0))
+            self.counted[symbol] = frozenset(t for t in self.counted.get(symbol, ()) if t > self.compared[symbol])
+        for asset, amount in meta.get("adjusted", {}).items():
+            self._credit(asset, Decimal(amount))
+        for symbol, left in meta.get("positions", {}).items():
+            if symbol in self.positions:
+                self.positions[symbol] = self.positions[symbol].cut(Decimal(left["quantity"]), bool(left["is_open"]))
 
     def _due(self, name: str, event: Event, quantity: Decimal, entry: Decimal, pnl: Decimal) -> None:
         market_ms = int(event.metadata["market_time"])
@@ -278,3 +235,28 @@ class Books:
     def _turn_day(self, day: str) -> None:
         if day != self.day:
             self.day, self.realised_today = day, ZERO
+
+
+def _order_of(event: Event) -> OpenOrder:
+    meta = event.metadata
+
+    def amount(name: str) -> Decimal | None:
+        return Decimal(meta[name]) if meta.get(name) is not None else None
+
+    return OpenOrder(
+        correlation_id=event.correlation_id or "",
+        symbol=event.symbol or "",
+        side=event.side or "",
+        order_type=str(meta["order_type"]),
+        quantity=Decimal(meta["quantity"]),
+        reference_price=Decimal(meta["reference_price"]),
+        epoch=int(meta["epoch"]),
+        seq=event.seq,
+        client_order_id=str(meta["client_order_id"]),
+        leg=str(meta.get("leg", "")),
+        price=amount("price"),
+        stop_price=amount("stop_price"),
+        stop_loss=amount("stop_loss"),
+        take_profit=amount("take_profit"),
+        expires_ms=int(meta.get("expires", 0)),
+    )

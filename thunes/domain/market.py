@@ -41,6 +41,15 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnTrade:
+    """One execution of the account's, as its list of trades has it: whose order it was follows from `order_id`."""
+
+    order_id: int
+    side: Side
+    fill: Fill
+
+
+@dataclass(frozen=True, slots=True)
 class OrderAnswer:
     """What the exchange knows of an order at one moment; `fills` may be fewer than `executed` came from."""
 
@@ -56,6 +65,10 @@ class OrderAnswer:
     cumulative_quote: Decimal
     time_ms: int
     fills: tuple[Fill, ...] = ()
+    stop_price: Decimal = Decimal(0)
+    """Where a stop becomes an order; 0 for an order that has none."""
+    order_list_id: int = -1
+    """Of the list that it belongs to, one order cancelling the other; -1 for an order of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,8 @@ class ExecutionReport:
     fill: Fill | None = None
     reject_reason: str = ""
     expiry_reason: str = ""
+    stop_price: Decimal = Decimal(0)
+    order_list_id: int = -1
 
     def as_answer(self) -> OrderAnswer:
         """The same knowledge in the form of a REST answer."""
@@ -93,6 +108,8 @@ class ExecutionReport:
             cumulative_quote=self.cumulative_quote,
             time_ms=self.time_ms,
             fills=(self.fill,) if self.fill is not None else (),
+            stop_price=self.stop_price,
+            order_list_id=self.order_list_id,
         )
 
 
@@ -101,6 +118,18 @@ class AccountPosition:
     """Balances that may have changed: (free, locked) by asset."""
 
     balances: AccountBalances
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChanged:
+    """Something that no order of ours did: a deposit, a withdrawal or a transfer (`balanceUpdate`), or an asset taken
+    into or out of a lock from outside (`externalLockUpdate`). `delta` is what it changed by.
+    """
+
+    event: str
+    asset: str
+    delta: Decimal
     time_ms: int
 
 

@@ -18,6 +18,8 @@ def approved(order: SubmitOrder, client_order_id: str, epoch: int) -> OrderState
         order_type=order.order_type,
         quantity=order.quantity,
         price=order.price,
+        stop_price=order.stop_price,
+        leg=order.leg,
         epoch=epoch,
     )
 
@@ -33,7 +35,9 @@ def found_open(order: OpenOrder) -> OrderState:
         side=Side(order.side),
         order_type=OrderType(order.order_type),
         quantity=order.quantity,
-        price=None,
+        price=order.price,
+        stop_price=order.stop_price,
+        leg=order.leg,
         epoch=order.epoch,
         phase=Phase.OPEN if order.order_id else Phase.SENT if order.submitted else Phase.APPROVED,
         order_id=order.order_id,

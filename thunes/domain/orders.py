@@ -2,7 +2,8 @@
 
 A REST answer, an execution report and a query's answer are all an `OrderAnswer`: what the exchange knows of the order
 at that moment. `observe` merges one into what we know and says which events follow. Fills are counted once, by trade
-id; an end is told only when every fill before it is.
+id; an end is told only when every fill before it is. What `TRANSITIONS` does not have, or what contradicts what we
+know, changes nothing: it comes back as a `misfit`, to be journalled and reconciled.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from thunes.domain.filters import SymbolRules, market_step
 from thunes.domain.market import Fill, OrderAnswer
 from thunes.errors import ExchangeError
-from thunes.messages import OrderStatus, OrderType, Side, SubmitOrder
+from thunes.messages import OrderStatus, OrderType, Side, SubmitOrder, order_key
 
 ZERO = Decimal(0)
 
@@ -32,14 +33,43 @@ class Phase(StrEnum):
     DONE = "DONE"
 
 
-PHASES: Mapping[Phase, frozenset[Phase]] = {
-    Phase.APPROVED: frozenset({Phase.SENT, Phase.UNKNOWN, Phase.DONE}),
-    Phase.SENT: frozenset({Phase.OPEN, Phase.UNKNOWN, Phase.DONE}),
-    Phase.OPEN: frozenset({Phase.DONE}),
-    Phase.UNKNOWN: frozenset({Phase.OPEN, Phase.DONE}),
-    Phase.DONE: frozenset(),
+class Heard(StrEnum):
+    """What can happen to an order."""
+
+    SUBMITTED = "is about to be sent"
+    WITHHELD = "was not sent"
+    OPEN = "is open at the exchange"
+    ENDED = "has ended at the exchange"
+    REFUSED = "was refused by the exchange"
+    LOST = "has no answer"
+    ABSENT = "was never at the exchange"
+
+
+TRANSITIONS: Mapping[tuple[Phase, Heard], Phase] = {
+    (Phase.APPROVED, Heard.SUBMITTED): Phase.SENT,
+    (Phase.APPROVED, Heard.WITHHELD): Phase.DONE,
+    (Phase.APPROVED, Heard.OPEN): Phase.OPEN,
+    (Phase.APPROVED, Heard.ENDED): Phase.DONE,
+    (Phase.APPROVED, Heard.REFUSED): Phase.DONE,
+    (Phase.APPROVED, Heard.LOST): Phase.UNKNOWN,
+    (Phase.SENT, Heard.OPEN): Phase.OPEN,
+    (Phase.SENT, Heard.ENDED): Phase.DONE,
+    (Phase.SENT, Heard.REFUSED): Phase.DONE,
+    (Phase.SENT, Heard.LOST): Phase.UNKNOWN,
+    (Phase.UNKNOWN, Heard.OPEN): Phase.OPEN,
+    (Phase.UNKNOWN, Heard.ENDED): Phase.DONE,
+    (Phase.UNKNOWN, Heard.REFUSED): Phase.DONE,
+    (Phase.UNKNOWN, Heard.LOST): Phase.UNKNOWN,
+    (Phase.UNKNOWN, Heard.ABSENT): Phase.DONE,
+    (Phase.OPEN, Heard.OPEN): Phase.OPEN,
+    (Phase.OPEN, Heard.ENDED): Phase.DONE,
+    (Phase.OPEN, Heard.LOST): Phase.OPEN,
 }
-"""Which phase may follow which. UNKNOWN never goes back to SENT: an order of unknown fate is not sent again."""
+"""Which phase follows when something is heard; what is not here does not fit.
+
+An APPROVED order of which the exchange speaks was sent by an incarnation before. UNKNOWN never goes back to SENT: an
+order of unknown fate is not sent again. An OPEN one cannot turn out refused or absent.
+"""
 
 ENDS = {
     OrderStatus.CANCELED: "ORDER_CANCELED",
@@ -75,31 +105,44 @@ class OrderState:
     trade_ids: frozenset[int] = frozenset()
     absent_since_ms: int = 0
     """When the first -2013 that counts came, on a clock that nobody sets; 0 while none did."""
+    leg: str = ""
+    """Which protective order of its entry it is (`s1` is the first stop); empty for what risk decided on."""
+    stop_price: Decimal | None = None
 
-    def to(self, phase: Phase) -> OrderState:
-        """The same order in `phase`; ValueError when that cannot follow."""
-        if phase is self.phase:
-            return self
-        if phase not in PHASES[self.phase]:
-            raise ValueError(f"order {self.client_order_id}: {self.phase} cannot become {phase}")
-        return replace(self, phase=phase)
+    @property
+    def key(self) -> str:
+        """Its name inside the house: that of the signal, and of the leg."""
+        return order_key(self.correlation_id, self.leg)
+
+    def after(self, heard: Heard) -> OrderState | None:
+        """The same order once this was heard of it; None where that does not fit."""
+        phase = TRANSITIONS.get((self.phase, heard))
+        return None if phase is None else replace(self, phase=phase)
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What follows from an answer: the new state, the events to journal, and whether fills have to be asked for."""
+    """What follows from what was heard: the new state, the events to journal, and whether fills have to be asked for.
+
+    With a `misfit`, which says in words what contradicts what, the state is the old one.
+    """
 
     state: OrderState
     events: tuple[Event, ...]
     fills_missing: bool = False
+    misfit: str = ""
 
 
-def client_order_id(home_id: str, correlation_id: str) -> str:
-    """The exchange's name for the order of a signal: derived, so that one intent can never be two orders.
+def client_order_id(home_id: str, key: str) -> str:
+    """The exchange's name for an order: derived, so that one intent can never be two orders.
 
-    Letters, digits and a hyphen, at most 36 characters, as the exchange allows.
+    Letters, digits and hyphens, at most 36 characters, as the exchange allows; 8 digits of the home come first. An id
+    that would be longer could name two orders, so it is a ValueError.
     """
-    return f"{home_id}-{correlation_id}"[:36]
+    name = f"{home_id}-{key}"
+    if len(name) > 36:
+        raise ValueError(f"{name} is longer than the exchange allows")
+    return name
 
 
 def describe(order: SubmitOrder, epoch: int, client_order_id: str) -> dict[str, Any]:
@@ -109,11 +152,16 @@ def describe(order: SubmitOrder, epoch: int, client_order_id: str) -> dict[str, 
         "quantity": _written(order.quantity),
         "reference_price": _written(order.reference_price),
         "price": _written(order.price),
+        "stop_price": _written(order.stop_price),
+        "stop_loss": _written(order.stop_loss),
+        "take_profit": _written(order.take_profit),
+        "expires": order.expires_ms,
         "cause": order.cause,
         "strategy": order.strategy,
         "market_time": order.market_ms,
         "epoch": epoch,
         "client_order_id": client_order_id,
+        **({"leg": order.leg} if order.leg else {}),
     }
 
 
@@ -123,40 +171,61 @@ def _written(number: Decimal | None) -> Decimal | str | None:
 
 def observe(state: OrderState, answer: OrderAnswer, rules: SymbolRules) -> Observed:
     """Merge what the exchange says of an order into what we know of it."""
-    if state.phase is Phase.DONE:
-        return Observed(state, ())
+    misfit = _contradiction(state, answer)
+    if misfit or state.phase is Phase.DONE:
+        return Observed(state, (), misfit=misfit)
     events: list[Event] = []
     if state.phase is Phase.UNKNOWN:
         events.append(Event("ORDER_RESOLVED", {**_ids(state), "found": True, "status": str(answer.status)}))
-    known = replace(state.to(Phase.OPEN) if state.phase is not Phase.APPROVED else state.to(Phase.SENT).to(Phase.OPEN))
+    known = state.after(Heard.OPEN)
+    assert known is not None  # every phase but DONE may turn out open
     if not known.order_id and answer.status is not OrderStatus.REJECTED:
         known = replace(known, order_id=answer.order_id)
         events.append(Event("ORDER_ACCEPTED", {**_ids(known), "market_time": answer.time_ms}))
     known, fills = _merge_fills(known, answer, rules)
+    if known.executed > known.quantity:
+        return Observed(state, (), misfit=f"fills of {known.executed} in an order over {known.quantity}")
     events += fills
     if answer.executed > known.executed:
         return Observed(known, tuple(events), fills_missing=True)
     if known.executed == known.quantity:
-        known = known.to(Phase.DONE)
+        known = replace(known, phase=Phase.DONE)
     elif answer.status in ENDS:
         events.append(_end(known, answer))
-        known = known.to(Phase.DONE)
+        known = replace(known, phase=Phase.DONE)
     return Observed(known, tuple(events))
+
+
+def _contradiction(state: OrderState, answer: OrderAnswer) -> str:
+    """What an answer says that cannot be true of this order, in words. An older answer contradicts nothing."""
+    if answer.quantity != state.quantity or answer.side is not state.side:
+        return f"{answer.side} {answer.quantity} where {state.side} {state.quantity} was sent"
+    if state.order_id and answer.order_id not in (0, state.order_id):
+        return f"order id {answer.order_id} where it was {state.order_id}"
+    if answer.executed > state.quantity:
+        return f"{answer.executed} executed of {state.quantity}"
+    if answer.status is OrderStatus.FILLED and answer.executed != answer.quantity:
+        return f"filled, and only {answer.executed} of {answer.quantity} executed"
+    if state.phase is Phase.DONE and (
+        answer.executed > state.executed or any(fill.trade_id not in state.trade_ids for fill in answer.fills)
+    ):
+        return f"{answer.executed} executed after it had ended with {state.executed}"
+    return ""
 
 
 def refused(state: OrderState, error: ExchangeError) -> Observed:
     """The exchange refused to take the order."""
     meta = {**_ids(state), "by": "exchange", "code": error.code, "message": error.message}
-    return Observed(state.to(Phase.DONE), (Event("ORDER_REJECTED", meta),))
+    return _follow(state, Heard.REFUSED, Event("ORDER_REJECTED", meta))
 
 
 def withheld(state: OrderState, reason: str) -> Observed:
     """We did not send it."""
-    return Observed(state.to(Phase.DONE), (Event("ORDER_REJECTED", {**_ids(state), "by": "thunes"}, reason),))
+    return _follow(state, Heard.WITHHELD, Event("ORDER_REJECTED", {**_ids(state), "by": "thunes"}, reason))
 
 
 def submitted(state: OrderState, market_ms: int) -> Observed:
-    """It is about to be sent."""
+    """It is about to be sent. A protective order's line was written before: it is what allows it."""
     meta = {
         **_ids(state),
         "order_type": str(state.order_type),
@@ -164,14 +233,14 @@ def submitted(state: OrderState, market_ms: int) -> Observed:
         "price": state.price,
         "market_time": market_ms,
     }
-    return Observed(state.to(Phase.SENT), (Event("ORDER_SUBMITTED", meta),))
+    return _follow(state, Heard.SUBMITTED, *([] if state.leg else [Event("ORDER_SUBMITTED", meta)]))
 
 
 def unknown(state: OrderState, why: str) -> Observed:
     """It may or may not have reached the exchange: keep its reservation and ask."""
     if state.phase is Phase.UNKNOWN:
         return Observed(state, ())
-    return Observed(state.to(Phase.UNKNOWN), (Event("ORDER_UNKNOWN", {**_ids(state), "why": why}),))
+    return _follow(state, Heard.LOST, Event("ORDER_UNKNOWN", {**_ids(state), "why": why}))
 
 
 def absent(state: OrderState, now_ms: int, sent_before_ms: int, recv_window_ms: int, again_ms: int = 1_000) -> Observed:
@@ -186,7 +255,14 @@ def absent(state: OrderState, now_ms: int, sent_before_ms: int, recv_window_ms: 
         return Observed(replace(state, absent_since_ms=now_ms), ())
     if now_ms < state.absent_since_ms + again_ms:
         return Observed(state, ())
-    return Observed(state.to(Phase.DONE), (Event("ORDER_RESOLVED", {**_ids(state), "found": False}),))
+    return _follow(state, Heard.ABSENT, Event("ORDER_RESOLVED", {**_ids(state), "found": False}))
+
+
+def _follow(state: OrderState, heard: Heard, *events: Event) -> Observed:
+    after = state.after(heard)
+    if after is None:
+        return Observed(state, (), misfit=f"it {heard}, and was {state.phase}")
+    return Observed(after, events)
 
 
 def smallest_sellable(rules: SymbolRules, price: Decimal) -> Decimal:
@@ -236,4 +312,5 @@ def _end(state: OrderState, answer: OrderAnswer) -> Event:
 
 
 def _ids(state: OrderState) -> dict[str, Any]:
-    return {"client_order_id": state.client_order_id, "order_id": state.order_id}
+    ids: dict[str, Any] = {"client_order_id": state.client_order_id, "order_id": state.order_id}
+    return ids | ({"leg": state.leg} if state.leg else {})

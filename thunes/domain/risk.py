@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from thunes.domain.books import ZERO, Books
 from thunes.domain.filters import SymbolRules, order_violation
-from thunes.messages import Side, SubmitOrder, Tick
+from thunes.messages import OrderType, Side, SubmitOrder, Tick
 
 MINUTE_NS = 60_000_000_000
 
@@ -39,6 +39,8 @@ class Limits(Protocol):
     def cool_down(self) -> float: ...
     @property
     def stale_after(self) -> float: ...
+    @property
+    def stop_limit_offset(self) -> Decimal: ...
 
 
 @dataclass(slots=True)
@@ -103,7 +105,7 @@ def snapshot(state: RiskState) -> dict[str, Any]:
         "daily_pnl": state.daily_pnl(),
         "daily_loss_limit": state.limits.max_daily_loss,
         "open_positions": len(state.books.open_positions),
-        "reserved": len(state.books.orders),
+        "reserved": sum(1 for order in state.books.orders.values() if not order.leg),
         "max_positions": state.limits.max_positions,
         "cool_down_until": state.cool_down_until_ms(),
     }
@@ -140,10 +142,14 @@ def order_market(state: RiskState, order: SubmitOrder) -> Tick | None:
     return state.ticks.get(order.symbol)
 
 
-def _is_a_number(_state: RiskState, order: SubmitOrder, _now_ns: int) -> str | None:
+def _is_well_formed(_state: RiskState, order: SubmitOrder, _now_ns: int) -> str | None:
     """Before anything is compared with it: NaN compares with nothing, and infinity is no order."""
-    numbers = (order.quantity, order.reference_price, order.price if order.price is not None else ZERO)
-    return None if all(number.is_finite() for number in numbers) else "FILTER_LOT_SIZE"
+    prices = (order.price, order.stop_loss, order.take_profit)
+    if not all(number.is_finite() for number in (order.quantity, order.reference_price, *prices) if number is not None):
+        return "FILTER_LOT_SIZE"
+    priced = (order.price is not None and order.price > 0) or order.order_type is OrderType.MARKET
+    protected = order.stop_loss is None or 0 < order.stop_loss < 1
+    return None if priced and protected and (order.take_profit is None or order.take_profit > 0) else "FILTER_PRICE"
 
 
 def _kill_switch(state: RiskState, order: SubmitOrder, _now_ns: int) -> str | None:
@@ -167,7 +173,8 @@ def _cool_down(state: RiskState, order: SubmitOrder, _now_ns: int) -> str | None
 
 
 def _duplicate_symbol(state: RiskState, order: SubmitOrder, _now_ns: int) -> str | None:
-    if any(o.symbol == order.symbol and o.side == order.side for o in state.books.orders.values()):
+    under_way = (o for o in state.books.orders.values() if o.symbol == order.symbol and not o.leg)
+    if any(o.side == order.side for o in under_way):
         return "DUPLICATE_SYMBOL"
     return "DUPLICATE_SYMBOL" if order.side is Side.BUY and state.books.holding(order.symbol) else None
 
@@ -179,15 +186,20 @@ def _no_position(state: RiskState, order: SubmitOrder, _now_ns: int) -> str | No
     return "NO_POSITION" if position is None or order.quantity > position.quantity else None
 
 
+def _worth(order: SubmitOrder) -> Decimal:
+    """What an entry may cost: a LIMIT may be above what is displayed."""
+    return order.quantity * max(order.reference_price, order.price or ZERO)
+
+
 def _max_notional(state: RiskState, order: SubmitOrder, _now_ns: int) -> str | None:
-    too_large = order.side is Side.BUY and order.quantity * order.reference_price > state.limits.max_notional
+    too_large = order.side is Side.BUY and _worth(order) > state.limits.max_notional
     return "MAX_NOTIONAL" if too_large else None
 
 
 def _exposure(state: RiskState, order: SubmitOrder, _now_ns: int) -> str | None:
     if order.side is Side.SELL:
         return None
-    total = state.exposure() + order.quantity * order.reference_price
+    total = state.exposure() + _worth(order)
     return "EXPOSURE_LIMIT" if total > state.limits.max_exposure else None
 
 
@@ -220,8 +232,7 @@ def _balance(state: RiskState, order: SubmitOrder, _now_ns: int) -> str | None:
         short = state.books.balances.get(rules.base, ZERO) < order.quantity
     else:
         under_way = sum((o.notional for o in state.books.orders.values() if o.side == Side.BUY), ZERO)
-        need = order.quantity * (order.price or order.reference_price)
-        short = state.books.balances.get(rules.quote, ZERO) - under_way < need
+        short = state.books.balances.get(rules.quote, ZERO) - under_way < _worth(order)
     return "INSUFFICIENT_BALANCE" if short else None
 
 
@@ -248,7 +259,7 @@ Check = Callable[[RiskState, SubmitOrder, int], str | None]
 
 CHECKS: tuple[Check, ...] = (
     _synced,
-    _is_a_number,
+    _is_well_formed,
     _kill_switch,
     _daily_loss,
     _position_limit,

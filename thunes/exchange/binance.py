@@ -6,7 +6,7 @@ One instance for each thread: a session is not shared. An error says whose it is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from functools import partial
@@ -17,9 +17,11 @@ from binance.client import Client
 from binance.exceptions import BinanceAPIException, BinanceRequestException
 
 from thunes.domain.figures import ExchangeFigures
-from thunes.domain.filters import quote_amount
-from thunes.domain.market import AccountBalances, Fill, OrderAnswer, order_status
+from thunes.domain.key_rights import KeyRights
+from thunes.domain.market import AccountBalances, Fill, OrderAnswer, OwnTrade
 from thunes.errors import ExchangeError, NetworkError
+from thunes.exchange import answers
+from thunes.exchange.answers import plain
 from thunes.messages import Candle, OrderType, PublicTrade, Side, TimeInForce
 
 T = TypeVar("T")
@@ -31,7 +33,11 @@ MISSHAPEN = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError
 """What reading an answer raises that is not what is documented; a nesting too deep to read is a RecursionError."""
 
 TIMESTAMP_OUTSIDE_WINDOW = -1021
+NOT_SERVED = frozenset({403, 404, 405})
+"""How a host answers that does not know a path, with a body of its own or none; a firewall says 403."""
+RECENT_ORDERS = 500
 USED_WEIGHT = "x-mbx-used-weight-1m"
+WITH_TIME_IN_FORCE = frozenset({OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
 
 
 class BinanceRest:
@@ -53,6 +59,7 @@ class BinanceRest:
     ) -> None:
         client = Client(api_key, api_secret, {"timeout": timeout}, ping=False)
         client.API_URL = f"{base_url}/api"
+        client.MARGIN_API_URL = f"{base_url}/sapi"
         client.REQUEST_RECVWINDOW = recv_window
         # A proxy of the environment must not see, delay or answer an order.
         client.session.trust_env = False
@@ -76,6 +83,8 @@ class BinanceRest:
         server_ms = self._answer(lambda answer: int(answer["serverTime"]), self._client.get_server_time)
         self._client.timestamp_offset = server_ms - (before + self._wall_ms()) // 2
 
+    # --- the market ---
+
     def exchange_info(self, symbols: Iterable[str]) -> dict[str, Mapping[str, Any]]:
         """The entries of these symbols as answered; ExchangeError -1121 when the venue lacks one."""
         listed = ",".join(f'"{symbol}"' for symbol in symbols)
@@ -95,7 +104,7 @@ class BinanceRest:
 
         def candles(rows: Any) -> tuple[Candle, ...]:
             last = len(rows) - 1
-            return tuple(_candle(symbol, interval, row, index < last) for index, row in enumerate(rows))
+            return tuple(answers.candle(symbol, interval, row, index < last) for index, row in enumerate(rows))
 
         return self._call(candles, partial(self._client.get_klines, **params))
 
@@ -103,46 +112,69 @@ class BinanceRest:
         """Public trades, oldest first: from an id, or the newest."""
 
         def public_trades(rows: Any) -> tuple[PublicTrade, ...]:
-            return tuple(
-                PublicTrade(symbol, r["id"], _number(r["price"]), _number(r["qty"]), r["time"], r["isBuyerMaker"])
-                for r in rows
-            )
+            return tuple(answers.public_trade(symbol, row) for row in rows)
 
         if from_id is None:
             return self._call(public_trades, partial(self._client.get_recent_trades, symbol=symbol, limit=limit))
         older = partial(self._client.get_historical_trades, symbol=symbol, limit=limit, fromId=from_id)
         return self._call(public_trades, older)
 
+    # --- the account ---
+
     def account(self) -> AccountBalances:
         """(free, locked) of every asset."""
-        return self._call(
-            lambda answer: {b["asset"]: (_number(b["free"]), _number(b["locked"])) for b in answer["balances"]},
-            self._client.get_account,
-        )
+        return self._call(answers.balances, self._client.get_account)
+
+    def api_restrictions(self) -> KeyRights | None:
+        """What the key may do; None where the venue does not serve that request (the testnet has no `/sapi`)."""
+        try:
+            return self._call(KeyRights.from_answer, self._client.get_account_api_permissions)
+        except (ExchangeError, NetworkError) as error:
+            if getattr(error.__cause__, "status_code", 0) not in NOT_SERVED:
+                raise
+            return None
+
+    def recent_orders(self, symbol: str) -> tuple[OrderAnswer, ...]:
+        """The account's newest orders of a symbol, whatever became of them, oldest first."""
+        return self._call(answers.orders, partial(self._client.get_all_orders, symbol=symbol, limit=RECENT_ORDERS))
 
     def open_orders(self, symbol: str | None = None) -> tuple[OrderAnswer, ...]:
         params = {"symbol": symbol} if symbol is not None else {}
-        return self._call(
-            lambda rows: tuple(_order(row) for row in rows), partial(self._client.get_open_orders, **params)
-        )
+        return self._call(answers.orders, partial(self._client.get_open_orders, **params))
 
     def order(self, symbol: str, client_order_id: str) -> OrderAnswer:
         """What the exchange knows of an order, without its fills; ExchangeError -2013 when it knows none."""
-        return self._call(_order, partial(self._client.get_order, symbol=symbol, origClientOrderId=client_order_id))
+        request = partial(self._client.get_order, symbol=symbol, origClientOrderId=client_order_id)
+        return self._call(answers.order, request)
+
+    def order_by_id(self, symbol: str, order_id: int) -> OrderAnswer:
+        """The same, by the exchange's own number."""
+        return self._call(answers.order, partial(self._client.get_order, symbol=symbol, orderId=order_id))
 
     def my_trades(
         self, symbol: str, *, order_id: int | None = None, from_id: int | None = None
     ) -> tuple[tuple[int, Fill], ...]:
         """(order id, fill) of the account's executions, oldest first."""
-        params: dict[str, Any] = {"symbol": symbol, "limit": 1000}
-        if order_id is not None:
-            params["orderId"] = order_id
-        if from_id is not None:
-            params["fromId"] = from_id
+        found = self._own_trades(symbol, orderId=order_id, fromId=from_id, limit=1000)
+        return tuple((each.order_id, each.fill) for each in found)
+
+    def own_trades(
+        self, symbol: str, *, from_id: int | None = None, start_ms: int | None = None, limit: int = 1000
+    ) -> tuple[OwnTrade, ...]:
+        """The account's executions with their sides, oldest first: from a trade id, from a time, or the newest.
+
+        The exchange takes one of `from_id` and `start_ms`, not both.
+        """
+        return self._own_trades(symbol, fromId=from_id, startTime=start_ms, limit=limit)
+
+    def _own_trades(self, symbol: str, **params: int | None) -> tuple[OwnTrade, ...]:
+        given = {name: value for name, value in params.items() if value is not None}
         return self._call(
-            lambda rows: tuple((row["orderId"], _trade(row)) for row in rows),
-            partial(self._client.get_my_trades, **params),
+            lambda rows: tuple(answers.own_trade(row) for row in rows),
+            partial(self._client.get_my_trades, symbol=symbol, **given),
         )
+
+    # --- orders ---
 
     def place(
         self,
@@ -152,10 +184,14 @@ class BinanceRest:
         order_type: OrderType,
         quantity: Decimal,
         price: Decimal | None = None,
+        stop_price: Decimal | None = None,
         client_order_id: str,
         time_in_force: TimeInForce = TimeInForce.GTC,
     ) -> OrderAnswer:
-        """Send one order, once, and return the full answer with its fills. `time_in_force` is a LIMIT order's alone."""
+        """Send one order, once, and return the full answer with its fills.
+
+        `time_in_force` is sent for the types that take one: LIMIT, STOP_LOSS_LIMIT and TAKE_PROFIT_LIMIT.
+        """
         params: dict[str, Any] = {
             "symbol": symbol,
             "side": str(side),
@@ -166,25 +202,78 @@ class BinanceRest:
         }
         if price is not None:
             params["price"] = plain(price)
-            if order_type is OrderType.LIMIT:
-                params["timeInForce"] = str(time_in_force)
-        return self._call(_order, partial(self._client.create_order, **params))
+        if stop_price is not None:
+            params["stopPrice"] = plain(stop_price)
+        if order_type in WITH_TIME_IN_FORCE:
+            params["timeInForce"] = str(time_in_force)
+        return self._call(answers.order, partial(self._client.create_order, **params))
+
+    def place_oco(
+        self,
+        symbol: str,
+        side: Side,
+        quantity: Decimal,
+        *,
+        take_profit: Decimal,
+        stop_price: Decimal,
+        stop_limit: Decimal,
+        list_id: str,
+        take_profit_id: str,
+        stop_id: str,
+    ) -> tuple[OrderAnswer, OrderAnswer]:
+        """Send a take-profit and a stop of which one cancels the other, once; the answers, in that order.
+
+        The take-profit is a LIMIT_MAKER at `take_profit`; the stop becomes a LIMIT at `stop_limit` once somebody
+        trades at `stop_price`. A SELL takes its profit above the market, a BUY below (rest-api.md, OCO).
+        """
+        profit = {"Type": "LIMIT_MAKER", "ClientOrderId": take_profit_id, "Price": plain(take_profit)}
+        stop = {
+            "Type": "STOP_LOSS_LIMIT",
+            "ClientOrderId": stop_id,
+            "Price": plain(stop_limit),
+            "StopPrice": plain(stop_price),
+            "TimeInForce": str(TimeInForce.GTC),
+        }
+        above, below = (profit, stop) if side is Side.SELL else (stop, profit)
+        params = {
+            "symbol": symbol,
+            "side": str(side),
+            "quantity": plain(quantity),
+            "listClientOrderId": list_id,
+            "newOrderRespType": "FULL",
+            **{f"above{name}": value for name, value in above.items()},
+            **{f"below{name}": value for name, value in below.items()},
+        }
+        return self._call(
+            lambda answer: answers.pair(answer, take_profit_id, stop_id),
+            partial(self._client.create_oco_order, **params),
+        )
 
     def cancel(self, symbol: str, client_order_id: str) -> OrderAnswer:
-        """Cancel an order; the answer is the order's own, as it ended. ExchangeError -2011 when it is not open."""
-        # The answer names the order's id apart from the cancel's own.
+        """Cancel an order; the answer is the order's own, as it ended. ExchangeError -2011 when it is not open.
+
+        An order of a list takes the whole list with it.
+        """
+        request = partial(self._client.cancel_order, symbol=symbol, origClientOrderId=client_order_id)
+        return self._call(answers.canceled, request)
+
+    def cancel_list(self, symbol: str, list_client_id: str) -> tuple[OrderAnswer, ...]:
+        """Cancel an order list; its orders as they ended. ExchangeError -2011 when it is not open."""
+        params = {"symbol": symbol, "listClientOrderId": list_client_id}
         return self._call(
-            lambda row: _order({**row, "clientOrderId": row["origClientOrderId"]}),
-            partial(self._client.cancel_order, symbol=symbol, origClientOrderId=client_order_id),
+            lambda answer: tuple(answers.canceled(row) for row in answer["orderReports"]),
+            partial(self._client._delete, "orderList", True, data=params),
         )
 
     def cancel_all(self, symbol: str) -> None:
-        """Cancel what is open of a symbol; nothing open is no error."""
+        """Cancel what is open of a symbol, order lists too; nothing open is no error."""
         try:
             self._call(lambda answer: answer, partial(self._client.cancel_all_open_orders, symbol=symbol))
         except ExchangeError as error:
             if error.code != -2011:
                 raise
+
+    # --- one request ---
 
     def _call(self, shape: Callable[[Any], T], request: Callable[[], Any]) -> T:
         """The answer to one request. One whose timestamp was refused was not carried out: with the exchange's clock
@@ -222,88 +311,9 @@ class BinanceRest:
             self._used_weight = int(used)
 
 
-def plain(value: Decimal) -> str:
-    """A decimal as the exchange takes it: never with an exponent, without trailing zeros."""
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _number(text: str) -> Decimal:
-    """An amount of an answer. ValueError for NaN and infinity, which Decimal reads too."""
-    value = Decimal(text)
-    if not value.is_finite():
-        raise ValueError(f"{text!r} is no amount")
-    return value
-
-
 def _as_ours(error: BinanceAPIException) -> ExchangeError | NetworkError:
     code, status = error.code if isinstance(error.code, int) else 0, error.status_code
     if status >= 500 or code in FATE_UNKNOWN or not code:
         return NetworkError(f"The exchange answered {status} (code={code} {error.message}); its fate is unknown.")
     retry_after = getattr(error.response, "headers", {}).get("Retry-After", "")
     return ExchangeError(code, error.message, status, float(retry_after) if retry_after.isdecimal() else None)
-
-
-def _candle(symbol: str, interval: str, row: Sequence[Any], closed: bool) -> Candle:
-    open_price, high, low, close, volume = (_number(value) for value in row[1:6])
-    return Candle(
-        symbol,
-        interval,
-        row[0],
-        row[6],
-        open_price,
-        high,
-        low,
-        close,
-        volume,
-        _number(row[7]),
-        row[8],
-        _number(row[9]),
-        _number(row[10]),
-        closed,
-    )
-
-
-def _order(row: Mapping[str, Any]) -> OrderAnswer:
-    return OrderAnswer(
-        symbol=row["symbol"],
-        client_order_id=row["clientOrderId"],
-        order_id=row["orderId"],
-        status=order_status(row["status"]),
-        side=Side(row["side"]),
-        order_type=row["type"],
-        quantity=_number(row["origQty"]),
-        price=_number(row["price"]),
-        executed=_number(row["executedQty"]),
-        cumulative_quote=_number(row["cummulativeQuoteQty"]),
-        time_ms=row.get("transactTime") or row.get("updateTime") or row.get("time") or 0,
-        fills=tuple(_fill(fill, row) for fill in row.get("fills", ())),
-    )
-
-
-def _fill(fill: Mapping[str, Any], order: Mapping[str, Any]) -> Fill:
-    """A fill of a FULL answer: a taker's, at the order's own time."""
-    price, quantity = _number(fill["price"]), _number(fill["qty"])
-    return Fill(
-        trade_id=fill["tradeId"],
-        price=price,
-        quantity=quantity,
-        quote_quantity=quote_amount(price, quantity),
-        commission=_number(fill["commission"]),
-        commission_asset=fill["commissionAsset"],
-        time_ms=order["transactTime"],
-        is_maker=False,
-    )
-
-
-def _trade(row: Mapping[str, Any]) -> Fill:
-    return Fill(
-        trade_id=row["id"],
-        price=_number(row["price"]),
-        quantity=_number(row["qty"]),
-        quote_quantity=_number(row["quoteQty"]),
-        commission=_number(row["commission"]),
-        commission_asset=row["commissionAsset"],
-        time_ms=row["time"],
-        is_maker=row["isMaker"],
-    )

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from thunes.domain.market import AccountPosition, ExecutionReport, Fill
+from thunes.domain.market import AccountChanged, AccountPosition, ExecutionReport, Fill
 from thunes.exchange.refusals import (
     UNREADABLE,
     check_price,
@@ -48,7 +48,9 @@ class Response:
 
 
 MarketFrame: TypeAlias = Tick | PublicTrade | Candle | ServerShutdown | None
-AccountFrame: TypeAlias = ExecutionReport | AccountPosition | StreamTerminated | ServerShutdown | Response | None
+AccountFrame: TypeAlias = (
+    ExecutionReport | AccountPosition | AccountChanged | StreamTerminated | ServerShutdown | Response | None
+)
 
 
 class _Kline(msgspec.Struct):
@@ -203,6 +205,8 @@ class _Report(msgspec.Struct):
     r: str = "NONE"
     eR: str = ""
     Y: Decimal = Decimal(0)
+    P: Decimal = Decimal(0)
+    g: int = -1
 
 
 class _Asset(msgspec.Struct):
@@ -214,6 +218,12 @@ class _Asset(msgspec.Struct):
 class _Position(msgspec.Struct):
     u: int
     B: list[_Asset]
+
+
+class _Change(msgspec.Struct):
+    a: str
+    d: Decimal
+    T: int
 
 
 class _ApiError(msgspec.Struct):
@@ -231,6 +241,7 @@ class _ApiFrame(msgspec.Struct):
 _api_frame = msgspec.json.Decoder(_ApiFrame)
 _report = msgspec.json.Decoder(_Report)
 _position = msgspec.json.Decoder(_Position)
+_change = msgspec.json.Decoder(_Change)
 
 
 def decode_account(frame: bytes | str) -> AccountFrame:
@@ -256,6 +267,12 @@ def _account_event(body: Any) -> AccountFrame:
                 check_quantity(asset.f)
                 check_quantity(asset.l)
             return AccountPosition({b.a: (b.f, b.l) for b in position.B}, milliseconds(position.u))
+        case "balanceUpdate" | "externalLockUpdate":
+            change = _change.decode(body)
+            check_quantity(change.d.copy_abs())
+            return AccountChanged(event.e, change.a, change.d, milliseconds(change.T))
+        case "listStatus":
+            return None  # the report of each of the list's orders says the same
         case "eventStreamTerminated":
             return StreamTerminated()
         case "serverShutdown":
@@ -264,7 +281,7 @@ def _account_event(body: Any) -> AccountFrame:
 
 
 def _as_report(r: _Report) -> ExecutionReport:
-    for amount in (r.q, r.p, r.z, r.Z, r.l, r.L):
+    for amount in (r.q, r.p, r.P, r.z, r.Z, r.l, r.L):
         check_quantity(amount)
     fill = None
     if r.x == "TRADE":
@@ -276,7 +293,22 @@ def _as_report(r: _Report) -> ExecutionReport:
         fill = Fill(r.t, r.L, r.l, quote, r.n, r.N or "", milliseconds(r.T), r.m)
     # A cancel's own id is in `c`, and the order's in `C`.
     own = r.C if r.x == "CANCELED" and r.C else r.c
-    reject = "" if r.r == "NONE" else r.r
     return ExecutionReport(
-        r.s, own, r.i, r.x, known_status(r.X), r.S, r.o, r.q, r.p, r.z, r.Z, milliseconds(r.T), fill, reject, r.eR
+        symbol=r.s,
+        client_order_id=own,
+        order_id=r.i,
+        execution=r.x,
+        status=known_status(r.X),
+        side=r.S,
+        order_type=r.o,
+        quantity=r.q,
+        price=r.p,
+        executed=r.z,
+        cumulative_quote=r.Z,
+        time_ms=milliseconds(r.T),
+        fill=fill,
+        reject_reason="" if r.r == "NONE" else r.r,
+        expiry_reason=r.eR,
+        stop_price=r.P,
+        order_list_id=r.g,
     )

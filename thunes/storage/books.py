@@ -35,10 +35,10 @@ class Row(peewee.Model):
 
 
 class OrderRow(peewee.Model):
-    """Every order that was approved, and the last that was heard of it."""
+    """Every order that was allowed, and the last that was heard of it."""
 
-    correlation_id = peewee.CharField(primary_key=True)
-    client_order_id = peewee.CharField(index=True)
+    client_order_id = peewee.CharField(primary_key=True)
+    correlation_id = peewee.CharField(index=True)
     symbol = peewee.CharField(index=True)
     side = peewee.CharField()
     order_type = peewee.CharField()
@@ -86,13 +86,14 @@ class TradeRow(peewee.Model):
 
 MODELS = (Row, OrderRow, FillRow, TradeRow)
 
-KEYED: tuple[tuple[str, type[Any]], ...] = (
+KEYED: tuple[tuple[str, Any], ...] = (
     ("positions", Position),
     ("orders", OpenOrder),
     ("pending", PositionChange),
     ("balances", Decimal),
     ("fees", Decimal),
-    ("last_trade_ids", int),
+    ("compared", int),
+    ("counted", frozenset[int]),
 )
 SCALARS = tuple(f.name for f in fields(Books) if f.name not in {name for name, _ in KEYED})
 
@@ -197,7 +198,7 @@ def _decode(value: str, kind: Any) -> Any:
 def _history(database: peewee.Database, event: AuditEvent) -> None:
     """Rows for people and reports; the books themselves do not read them."""
     meta, cid = event.metadata, event.correlation_id
-    if event.event == "TRADE_APPROVED":
+    if event.event == "TRADE_APPROVED" or (event.event == "ORDER_SUBMITTED" and meta.get("leg")):
         OrderRow.insert(
             correlation_id=cid,
             client_order_id=meta["client_order_id"],
@@ -212,7 +213,7 @@ def _history(database: peewee.Database, event: AuditEvent) -> None:
         names = ("price", "quantity", "quote_quantity", "commission", "commission_asset", "trade_id")
         row = {name: meta[name] for name in names}
         row |= {"market_ms": meta["market_time"], "symbol": event.symbol, "side": event.side}
-        FillRow.insert(correlation_id=cid, seq=event.seq, **row).on_conflict_ignore().execute(database)
+        FillRow.insert(correlation_id=cid or "", seq=event.seq, **row).on_conflict_ignore().execute(database)
     elif event.event == "POSITION_CLOSED":
         row = {name: meta[name] for name in ("fill_seq", "quantity", "entry_price", "pnl")}
         TradeRow.insert(symbol=event.symbol, closed_ms=meta["market_time"], **row).on_conflict_ignore().execute(
@@ -220,4 +221,5 @@ def _history(database: peewee.Database, event: AuditEvent) -> None:
         )
     if event.event in FILLS or has_ended(event) or event.event in ("ORDER_ACCEPTED", "ORDER_UNKNOWN"):
         status = event.event.removeprefix("ORDER_")
-        OrderRow.update(status=status, seq=event.seq).where(OrderRow.correlation_id == cid).execute(database)
+        named = OrderRow.client_order_id == meta["client_order_id"]
+        OrderRow.update(status=status, seq=event.seq).where(named).execute(database)

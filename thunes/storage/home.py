@@ -58,9 +58,8 @@ class Home:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                holder = os.read(fd, 32).decode(errors="replace").partition("\n")[0] or "unknown"
                 raise HomeInUse(
-                    f"The home {self.path} is used by process {holder}; stop it or choose another --home."
+                    f"The home {self.path} is used by process {_number(fd)}; stop it or choose another --home."
                 ) from error
             # The number first, then the rest of an older, longer one: a second process never finds nothing.
             os.ftruncate(fd, os.pwrite(fd, f"{os.getpid()}\n".encode(), 0))
@@ -73,20 +72,40 @@ class Home:
         if not self.home_file.exists():
             described = {"venue": venue, "account": account, "id": new_id()[:HOME_ID_LENGTH]}
             _write(self.home_file, json.dumps(described))
-        try:
-            owner = json.loads(self.home_file.read_text())
-            owned = (owner["venue"], owner["account"])
-            home_id = str(owner["id"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise HomeInUse(
-                f"{self.home_file} cannot be read ({error}); restore it or choose another --home."
-            ) from error
-        if owned != (venue, account):
+        *owned, home_id = self._owner()
+        if tuple(owned) != (venue, account):
             raise HomeInUse(
                 f"The home {self.path} belongs to venue {owned[0]}, account {owned[1]}, not to {venue}, {account};"
                 " choose another --home."
             )
         return home_id
+
+    def read_owner(self) -> tuple[str, str, str] | None:
+        """Venue, account and id that `claim` wrote, or None where nobody has claimed the home; HomeInUse as there."""
+        return self._owner() if self.home_file.exists() else None
+
+    def holder(self) -> str | None:
+        """The number of the process that holds the lock, or None when nobody does. Leaves the lock as it is."""
+        try:
+            fd = os.open(self.lock_file, os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _number(fd)
+        finally:
+            os.close(fd)
+        return None
+
+    def _owner(self) -> tuple[str, str, str]:
+        try:
+            owner = json.loads(self.home_file.read_text())
+            return str(owner["venue"]), str(owner["account"]), str(owner["id"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise HomeInUse(
+                f"{self.home_file} cannot be read ({error}); restore it or choose another --home."
+            ) from error
 
     # --- the kill marker ---
 
@@ -151,6 +170,11 @@ class Home:
             return self.token_file.read_text().strip() or None
         except (OSError, ValueError):
             return None
+
+
+def _number(fd: int) -> str:
+    """What the holder of the lock wrote into it."""
+    return os.read(fd, 32).decode(errors="replace").partition("\n")[0] or "unknown"
 
 
 def _write(path: Path, text: str) -> None:

@@ -23,6 +23,8 @@ class Holding:
 
     quantity: Decimal
     entry_price: Decimal
+    stop_limit: Decimal | None = None
+    """The limit price of the stop that rests on the exchange; None where none does. A bid below it has passed it by."""
 
 
 class Parameters(BaseModel):

@@ -1,4 +1,7 @@
-"""Buy when the fast moving average crosses above the slow one, sell when it crosses below or at the stop loss."""
+"""Buy when the fast moving average crosses above the slow one, sell when it crosses below or at the stop loss.
+
+The stop rests on the exchange. Where it cannot, or where the market has run past it, the strategy sells by itself.
+"""
 
 from __future__ import annotations
 
@@ -50,15 +53,18 @@ class SmaCrossover(Strategy):
         if before is None or now is None or rsi is None:
             return None
         if before <= 0 < now and holding is None and rsi < self.parameters.rsi_max:
-            return Intent(Side.BUY, "SMA_CROSS_ABOVE")
+            return Intent(Side.BUY, "SMA_CROSS_ABOVE", stop_loss=self.parameters.stop_loss)
         if now < 0 <= before and holding is not None:
             return Intent(Side.SELL, "SMA_CROSS_BELOW")
         return None
 
     def on_tick(self, tick: Tick, holding: Holding | None) -> Intent | None:
-        if holding is not None and tick.bid <= holding.entry_price * (1 - self.parameters.stop_loss):
-            return Intent(Side.SELL, "STOP_LOSS")
-        return None
+        if holding is None:
+            return None
+        stop = holding.stop_limit
+        if stop is None:
+            stop = holding.entry_price * (1 - self.parameters.stop_loss)
+        return Intent(Side.SELL, "STOP_LOSS") if tick.bid <= stop else None
 
     def _lead(self) -> Decimal | None:
         """How far the fast average is above the slow one; to touch it from either side is not to cross it."""

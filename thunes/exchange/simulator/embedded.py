@@ -15,6 +15,7 @@ from thunes.domain.executions import Balance
 from thunes.domain.matching import MatchingEngine
 from thunes.errors import HomeInUse, OperatorError
 from thunes.exchange.simulator import endpoints, rules
+from thunes.exchange.simulator.api_keys import ApiKeys
 from thunes.exchange.simulator.clock import MarketClock
 from thunes.exchange.simulator.connections import ConnectionSettings
 from thunes.exchange.simulator.dispatch import Credentials, Dispatcher
@@ -54,6 +55,8 @@ class Options:
     trend: float = 1.0
     fee: Decimal = Decimal("0.001")
     balance: Decimal = Decimal(10_000)
+    key_may_withdraw: bool = False
+    """Whether the account's key says so of itself; nothing can be withdrawn here."""
     limits: LimitSettings = field(default_factory=LimitSettings)
     connections: ConnectionSettings = field(default_factory=ConnectionSettings)
 
@@ -233,7 +236,8 @@ class Embedded:
 
     def _serve(self) -> Server:
         parts = self.exchange.parts
-        table = endpoints.rest(MarketData(self.exchange, self._history), Trading(self.exchange))
+        keys = ApiKeys(int(parts.wall() * 1000), may_withdraw=self._options.key_may_withdraw)
+        table = endpoints.rest(MarketData(self.exchange, self._history), Trading(self.exchange), keys)
         dispatcher = Dispatcher(self, parts.limits, parts.wall)
         methods = endpoints.by_method(table)
         return Server(dispatcher, table, methods, parts.hub, parts.accounts, self._options.connections)

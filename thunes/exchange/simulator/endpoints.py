@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from thunes.exchange.simulator import api_keys
+from thunes.exchange.simulator.api_keys import ApiKeys
 from thunes.exchange.simulator.dispatch import Endpoint
 from thunes.exchange.simulator.market_data import MarketData
 from thunes.exchange.simulator.params import Params
@@ -54,7 +56,7 @@ def order_test_weight(params: Params) -> int:
     return 20 if params.boolean("computeCommissionRates") else 1
 
 
-def rest(data: MarketData, trading: Trading) -> dict[tuple[str, str], Endpoint]:
+def rest(data: MarketData, trading: Trading, keys: ApiKeys) -> dict[tuple[str, str], Endpoint]:
     """Endpoints by method and path."""
     return {
         ("GET", "/api/v3/ping"): Endpoint(data.ping, fixed(1)),
@@ -80,6 +82,7 @@ def rest(data: MarketData, trading: Trading) -> dict[tuple[str, str], Endpoint]:
         ("GET", "/api/v3/allOrders"): Endpoint(trading.all_orders, fixed(20), signed=True),
         ("GET", "/api/v3/myTrades"): Endpoint(trading.trades, trades_weight, signed=True),
         ("GET", "/api/v3/rateLimit/order"): Endpoint(trading.order_counts, fixed(40), signed=True),
+        ("GET", api_keys.PATH): Endpoint(keys.restrictions, fixed(1), signed=True),
     }
 
 

@@ -71,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trend", type=float, default=1.0, metavar="X", help="of the synthetic market")
     parser.add_argument("--fee", type=fee, default=Decimal("0.001"), metavar="RATE", help="commission, as a fraction")
     parser.add_argument("--balance", type=amount, default=Decimal(10_000), metavar="USDT", help="the account's first")
+    parser.add_argument("--key-may-withdraw", action="store_true", help="the account's key says that it may; for tests")
     parser.add_argument("--parent", action="store_true", help="end when standard input does")
     parser.add_argument("--ready-json", action="store_true", help="report as JSON lines on standard output")
 
@@ -87,6 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         trend=arguments.trend,
         fee=arguments.fee,
         balance=arguments.balance,
+        key_may_withdraw=arguments.key_may_withdraw,
     )
     try:
         return asyncio.run(serve(options, parent=arguments.parent, as_json=arguments.ready_json))
