@@ -17,7 +17,8 @@ from actors.world import World
 from thunes.domain.figures import StreamFigures
 from thunes.domain.market import ExecutionReport
 from thunes.errors import MarketDataError
-from thunes.exchange.frames import ServerShutdown, StreamTerminated, decode_account
+from thunes.exchange.account_frames import StreamTerminated, decode_account
+from thunes.exchange.frames import ServerShutdown
 from thunes.messages import Reconcile, Reconnect, Record
 
 Received: TypeAlias = Frame | SocketOpened | SocketClosed | OpenSocket | Reconnect

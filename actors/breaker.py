@@ -1,4 +1,7 @@
-"""BreakerActor: one circuit for the exchange, and the exchange's budgets.
+"""BreakerActor: one circuit for the exchange, and its budgets: nothing is permitted while the exchange wants a pause.
+
+It hears of a pause with the outcome of an order's own call, and sees in the exchange's figures what any other request
+was told, and whether the account's order count has room for one more.
 
 Receives Approved (from Audit, so it is on the disk) and CallOutcome. Tells OrderActor a Permit, or Audit the refusal,
 which frees the reservation. A crash forgets the circuit's count: it starts closed. The approval in hand is then an
@@ -68,7 +71,7 @@ class BreakerActor(Actor):
             return  # a crash of Audit's passed it on twice
         self.remembered.seen_seq = approved.seq
         now_ns = self.world.clock.monotonic_ns()
-        if now_ns < self.remembered.quiet_until_ns:
+        if now_ns < max(self.remembered.quiet_until_ns, self.world.ports.exchange_figures().orders_held_until_ns):
             self._refuse(approved, "RATE_LIMIT")
             return
         allowed, changes = self.circuit.permit(approved.order.key, now_ns)
@@ -98,7 +101,7 @@ class BreakerActor(Actor):
     def _outcome(self, outcome: CallOutcome) -> None:
         now_ns = self.world.clock.monotonic_ns()
         self.used_weight = outcome.used_weight or self.used_weight
-        if outcome.retry_after:
+        if outcome.made and outcome.retry_after:
             until_ns = now_ns + int(outcome.retry_after * 1e9)
             self.remembered.quiet_until_ns = max(self.remembered.quiet_until_ns, until_ns)
         if not outcome.made:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from decimal import Decimal
 from random import Random
 from typing import Protocol
 
@@ -14,7 +15,8 @@ from actors.simulated.exchange import SimulatedExchange
 from actors.simulated.faults import Faults
 from actors.simulated.market import Socket
 from actors.world import World
-from thunes.messages import Kill, Reconnect, ResetBreaker, Resume, SubmitOrder
+from thunes.domain.filters import ZERO, round_down
+from thunes.messages import Kill, Reconnect, ResetBreaker, Resume, Side, SubmitOrder
 
 CRASH_AFTER = (0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10)
 """A handler dies at its start, or at one of the first things that it does to the outside."""
@@ -41,6 +43,7 @@ class Chaos:
         self._random = rng
         self._stopped = False
         self._process_killed = False
+        self._by_hand = 0
         self._ambush: tuple[type, Callable[[], None]] | None = None
         self._slow = ["risk", "audit", "breaker", *(f"order.{symbol}" for symbol in home.symbols)]
         for every, happen in (
@@ -54,6 +57,7 @@ class Chaos:
             (faults.kill_every, self._kill),
             (faults.marker_every, self._mark),
             (faults.reconnect_every, self._operate),
+            (faults.by_hand_every, self._trade_by_hand),
         ):
             if every:
                 self._again(every, happen)
@@ -161,6 +165,17 @@ class Chaos:
     def _operate(self) -> None:
         self._tell("supervisor", Reconnect(None, "simulation"))
         self._tell("breaker", ResetBreaker("simulation"))
+
+    def _trade_by_hand(self) -> None:
+        symbol, chance = self._random.choice(self._home.symbols), self._random.random()
+        if chance < 0.3:
+            self._home.exchange.cancelled_by_hand(symbol)
+            return
+        self._by_hand += 1
+        price = self._home.exchange.engine.book(symbol).best_bid
+        quantity = round_down(Decimal(8) / price[0], self._home.exchange.rules[symbol].step_size) if price else ZERO
+        side = Side.BUY if chance < 0.5 else Side.SELL
+        self._home.exchange.by_hand(symbol, side, quantity, f"web_{self._by_hand}")
 
     # --- disk and process ---
 

@@ -7,6 +7,7 @@ arrive late, orders that are taken and whose answer is lost, reports that are lo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from random import Random
 
@@ -25,7 +26,7 @@ from thunes.domain.symbol_rules import SymbolRules
 from thunes.errors import ExchangeError, NetworkError
 from thunes.exchange.simulator import rules as listed
 from thunes.exchange.simulator.events import execution_report
-from thunes.messages import Candle, PublicTrade
+from thunes.messages import Candle, OrderType, PublicTrade, Side
 
 ACCOUNT = "simulated"
 FEE = Decimal("0.001")
@@ -46,7 +47,7 @@ class SimulatedExchange:
         self.faults = faults
         self.rng = Random(f"exchange {seed}")
         self.markets = {
-            symbol: SymbolMarket(self.rules[symbol], self.engine, scheduler, lambda: self.faults, seed)
+            symbol: SymbolMarket(self.rules[symbol], self.engine, scheduler, lambda: self.faults, self._happened, seed)
             for symbol in symbols
         }
         self.account_sockets: list[Socket] = []
@@ -92,10 +93,23 @@ class SimulatedExchange:
         executions = self.engine.place(ACCOUNT, request, self.markets[state.symbol].now_ms())
         self._taken_ns[state.client_order_id] = self.scheduler.clock.now_ns
         self.reached(state.client_order_id)
-        fills = self._take_down(executions)
-        for execution in executions:
-            self._report(execution)
-        return as_answer(executions[-1].order, fills)
+        return as_answer(executions[-1].order, self._happened(executions))
+
+    def by_hand(self, symbol: str, side: Side, quantity: Decimal, client_order_id: str) -> None:
+        """Somebody trades on the account without us; refused as anybody's order is."""
+        request = OrderRequest(
+            symbol, side, OrderType.MARKET, quantity, None, None, client_order_id=client_order_id
+        )  # fmt: skip
+        with suppress(ExchangeError):
+            self._happened(self.engine.place(ACCOUNT, request, self.markets[symbol].now_ms()))
+
+    def cancelled_by_hand(self, symbol: str) -> None:
+        """Somebody cancels our oldest open order."""
+        for order in self.engine.open_orders(ACCOUNT, symbol)[:1]:
+            now_ms = self.markets[symbol].now_ms()
+            self._happened(
+                (self.engine.cancel(ACCOUNT, symbol, order_id=order.order_id, cancel_id="web", now_ms=now_ms),)
+            )
 
     def query(self, state: OrderState) -> OrderAnswer:
         order = self.engine.order(ACCOUNT, state.symbol, client_order_id=state.client_order_id)
@@ -109,16 +123,18 @@ class SimulatedExchange:
             ACCOUNT, state.symbol, client_order_id=state.client_order_id, cancel_id="cancel",
             now_ms=self.markets[state.symbol].now_ms(),
         )  # fmt: skip
-        self._report(done)
+        self._happened((done,))
         return as_answer(done.order)
 
     def cancel_all(self, symbol: str) -> None:
         if self.engine.open_orders(ACCOUNT, symbol):
-            for done in self.engine.cancel_all(ACCOUNT, symbol, self.markets[symbol].now_ms(), "cancel"):
-                self._report(done)
+            self._happened(self.engine.cancel_all(ACCOUNT, symbol, self.markets[symbol].now_ms(), "cancel"))
 
-    def _take_down(self, executions: Sequence[Execution]) -> list[Fill]:
+    def _happened(self, executions: Sequence[Execution]) -> list[Fill]:
+        """Take the fills down and report every change; the fills."""
         fills = []
+        for execution in executions:
+            self._report(execution)
         for execution in executions:
             if execution.fill is not None:
                 fill, order = as_fill(execution.fill), execution.order
@@ -142,6 +158,9 @@ class SimulatedExchange:
     def _tell_account(self, frame: bytes) -> None:
         for socket in list(self.account_sockets):
             socket.send(frame)
+
+    def open_ids(self) -> list[str]:
+        return [order.client_order_id for order in self.engine.open_orders(ACCOUNT)]
 
     def balances(self) -> dict[str, Decimal]:
         return {asset: balance.total for asset, balance in self.engine.balances(ACCOUNT).items()}

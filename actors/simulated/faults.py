@@ -40,6 +40,8 @@ class Faults:
     kill_every: float = 6.0
     marker_every: float = 20.0
     reconnect_every: float = 10.0
+    by_hand_every: float = 12.0
+    """Somebody trades on the account without us, or cancels what rests."""
 
     disk_fails: float = 0.12
     power_cut: float = 0.2

@@ -56,7 +56,8 @@ class Invariants:
     def __init__(self, exchange: SimulatedExchange) -> None:
         self.violations: list[Violation] = []
         self.books = Books()
-        self.approved: set[str] = set()
+        self.allowed: set[str] = set()
+        """Client order ids that a line on the disk lets go."""
         self.decided: set[str] = set()
         self.events: Counter[str] = Counter()
         self._exchange = exchange
@@ -96,6 +97,8 @@ class Invariants:
         self.head = event.hash
         if event.event in DECISIONS:
             self._decision(event)
+        if event.event == "TRADE_APPROVED" or (event.event == "ORDER_SUBMITTED" and event.metadata.get("leg")):
+            self.allowed.add(event.metadata["client_order_id"])
         elif event.event in FILLS:
             self._fill(event)
         elif event.event in KILL_SWITCH:
@@ -108,9 +111,8 @@ class Invariants:
 
     def placing(self, state: OrderState) -> None:
         """An OrderActor hands an order to the wire."""
-        cid = state.correlation_id
         self._placed[state.client_order_id] += 1
-        if cid not in self.approved:
+        if state.client_order_id not in self.allowed:
             self.violated("durable approval", f"{state.client_order_id} was sent.")
         if self._placed[state.client_order_id] > 1:
             self.violated("no order twice", f"{state.client_order_id} was handed to the wire again.")
@@ -135,16 +137,14 @@ class Invariants:
         if cid not in self._intents:
             self.violated("one decision", f"nobody asked for {cid}.")
         self.decided.add(cid)
-        if event.event == "TRADE_APPROVED":
-            self.approved.add(cid)
-            if event.side is Side.BUY:
-                self._check_limits(event)
+        if event.event == "TRADE_APPROVED" and event.side is Side.BUY:
+            self._check_limits(event)
 
     def _check_limits(self, event: AuditEvent) -> None:
         """On the books as they were when this line was written, which is later than when risk decided."""
         limits, books = self.world.settings.risk, self.books
         meta = event.metadata
-        notional = Decimal(meta["quantity"]) * Decimal(meta["reference_price"])
+        notional = Decimal(meta["quantity"]) * max(Decimal(meta["reference_price"]), Decimal(meta["price"] or 0))
         buys = [order for order in books.orders.values() if order.side == Side.BUY]
         slots = {p.symbol for p in books.open_positions} | {order.symbol for order in buys} | {event.symbol}
         if len(slots) > limits.max_positions:
@@ -221,9 +221,19 @@ class Invariants:
         missing = self._intents - self.decided
         if missing and not process_died:
             self.violated("one decision", f"{sorted(missing)[:3]} have none.")
-        if self.books.orders:
-            left = [order.client_order_id for order in self.books.orders.values()]
-            self.violated("ends quiet", f"{left} have not ended.")
+        if why := self.unrest():
+            self.violated("ends quiet", why)
+
+    def unrest(self) -> str:
+        """What has not come to rest, or is not as the exchange has it, in words; empty when all is well."""
+        left = [order.client_order_id for order in self.books.orders.values() if not order.leg]
+        if left:
+            return f"{left} have not ended."
         true = self._exchange.balances()
         if {a: true[a] for a in self.books.balances} != self.books.balances:
-            self.violated("ends quiet", f"the books say {self.books.balances}, the exchange {true}.")
+            return f"the books say {self.books.balances}, the exchange {true}."
+        stops = sorted(order.client_order_id for order in self.books.orders.values())
+        resting = sorted(self._exchange.open_ids())
+        if stops != resting:
+            return f"the stops {stops} are under way, and at the exchange {resting}."
+        return ""

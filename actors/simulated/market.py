@@ -5,12 +5,13 @@ A market second is 1/60 of a virtual one. Every price is a multiple of the tick 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from random import Random
 
 from actors.runtime.simulation import EPOCH, Scheduler
 from actors.simulated.faults import Faults
+from thunes.domain.executions import Execution
 from thunes.domain.filters import round_down
 from thunes.domain.matching import MatchingEngine
 from thunes.domain.symbol_rules import SymbolRules
@@ -75,10 +76,19 @@ class Socket:
 
 
 class SymbolMarket:
-    """One symbol's prices, trades and candles, since the beginning."""
+    """One symbol's prices, trades and candles, since the beginning.
+
+    `matched` is told what the market did to orders that rest.
+    """
 
     def __init__(
-        self, rules: SymbolRules, engine: MatchingEngine, scheduler: Scheduler, faults: Callable[[], Faults], seed: str
+        self,
+        rules: SymbolRules,
+        engine: MatchingEngine,
+        scheduler: Scheduler,
+        faults: Callable[[], Faults],
+        matched: Callable[[Sequence[Execution]], object],
+        seed: str,
     ) -> None:
         self.symbol = rules.symbol
         self.sockets: list[Socket] = []
@@ -88,6 +98,7 @@ class SymbolMarket:
         self._engine = engine
         self._scheduler = scheduler
         self._faults = faults
+        self._matched = matched
         self._random = Random(f"market {seed} {rules.symbol}")
         self._ticks = int(PRICES[rules.symbol] / rules.tick_size)
         self._update_id = 0
@@ -111,7 +122,7 @@ class SymbolMarket:
             depth = round_down(THIN_QUOTE / bid, self._rules.step_size)
         bids = tuple((bid - n * tick, depth) for n in range(LEVELS))
         asks = tuple((ask + n * tick, depth) for n in range(LEVELS))
-        self._engine.market(BookChanged(self.symbol, now_ms, bids, asks, snapshot=True))
+        self._matched(self._engine.market(BookChanged(self.symbol, now_ms, bids, asks, snapshot=True)))
         self._update_id += 1
         self._close_minutes(now_ms)
         self._path.append(bid)
@@ -127,7 +138,7 @@ class SymbolMarket:
         trade = PublicTrade(self.symbol, self._trade_id, price, Decimal("0.01"), now_ms, buyer_is_maker=True)
         self.trades.append(trade)
         del self.trades[:-TRADES_KEPT]
-        self._engine.market(trade)
+        self._matched(self._engine.market(trade))
         self._volume += trade.quantity
         self._send(
             f'{{"stream":"{self.symbol.lower()}@trade","data":{{"e":"trade","E":{now_ms},"s":"{self.symbol}",'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from random import Random
 
 from thunes.messages import Candle, Intent, Side, Tick
@@ -20,12 +21,14 @@ class Restless(Strategy):
     def __init__(self, symbol: str, rng: Random) -> None:
         super().__init__(symbol, Parameters())
         self._random = rng
+        self._price: Decimal | None = None
 
     def on_candle(self, candle: Candle, holding: Holding | None) -> Intent | None:
         super().on_candle(candle, holding)
         return self._perhaps(0.3, holding)
 
-    def on_tick(self, _tick: Tick, holding: Holding | None) -> Intent | None:
+    def on_tick(self, tick: Tick, holding: Holding | None) -> Intent | None:
+        self._price = tick.bid
         return self._perhaps(EAGERNESS, holding)
 
     def _perhaps(self, probability: float, holding: Holding | None) -> Intent | None:
@@ -34,4 +37,13 @@ class Restless(Strategy):
             return None
         wrong = chance < probability / 10
         side = Side.BUY if (holding is None) is not wrong else Side.SELL
-        return Intent(side, "RESTLESS")
+        return self._intent(side)
+
+    def _intent(self, side: Side) -> Intent:
+        """At the market or at a limit near it, some with terms that protect what they buy."""
+        rng = self._random
+        stop_loss = Decimal(rng.randrange(2, 12)) / 1000 if side is Side.BUY and rng.random() < 0.6 else None
+        if self._price is None or rng.random() < 0.7:
+            return Intent(side, "RESTLESS", stop_loss=stop_loss)
+        limit = self._price * (1 + Decimal(rng.randrange(-20, 20)) / 10_000)
+        return Intent(side, "RESTLESS", limit_price=limit, good_for=rng.uniform(5, 300), stop_loss=stop_loss)

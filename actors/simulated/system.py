@@ -176,8 +176,8 @@ class SimulatedSystem:
             return f"not all actors are up: {away}"
         if risk is None or not risk.synced:
             return "books and exchange are not in step"
-        if self.invariants.books.orders:
-            return f"orders {list(self.invariants.books.orders)}"
+        if why := self.invariants.unrest():
+            return why
         circuit = self.world.board.figures["breaker"].state
         return "" if risk.kill_active or circuit == "closed" else f"the circuit is {circuit}"
 

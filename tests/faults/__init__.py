@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.faults.cores import CORES
 from tests.faults.fault import Fault as Fault
+from tests.faults.resting import RESTING
 from tests.faults.road import ROAD
 from tests.faults.runtime import RUNTIME
 
-FAULTS = ROAD + CORES + RUNTIME
+FAULTS = ROAD + CORES + RUNTIME + RESTING

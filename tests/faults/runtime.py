@@ -138,8 +138,8 @@ RUNTIME = (
         "two-intents-at-once",
         "A strategy asks again while its order is under way.",
         "actors/strategy.py",
-        "        if self.tick is None or self.under_way is not None:\n",
-        "        if self.tick is None:\n",
+        "            self._give_way(intent, self.under_way)\n            return\n",
+        "            self._give_way(intent, self.under_way)\n",
         ("tests/actors/test_strategy.py",),
     ),
     Fault(
