@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeAlias
 
+from actors.guard import Guard
 from actors.protocol import Approved, CancelOrder, Flush, Flushed, Halt, Heartbeat, OrderProgress, Synced, TellHolding
 from actors.runtime.actor import Actor
 from actors.runtime.mailbox import MailboxPolicy
 from actors.world import World
-from thunes.domain import protection, risk
-from thunes.domain.books import FILLS, KILL_SWITCH, Books, OpenOrder, has_ended, key_of
+from thunes.domain import order_beginnings, protection, risk
+from thunes.domain.books import FILLS, KILL_SWITCH, Books, has_ended, key_of
 from thunes.domain.flatten import flatten
 from thunes.domain.journal import AuditEvent
 from thunes.domain.orders import client_order_id, describe
@@ -42,8 +43,6 @@ Received: TypeAlias = (
 
 DAY_MS = 86_400_000
 MARKER_SECONDS = 1.0
-FIRST_WAIT, LAST_WAIT = 1.0, 60.0
-"""Seconds until a stop that was refused is tried again: the first wait, doubled up to the last."""
 PUBLISH_NS = 100_000_000
 """Figures that only the market moved are renewed this often: a tick costs no more than it must."""
 
@@ -76,12 +75,7 @@ class RiskActor(Actor):
         self.published_ns = 0
         self.day = -1
         self.announced: set[int] = set()
-        self.expired: set[str] = set()
-        """Orders whose cancel was asked for because their time had run out."""
-        self.unprotected: set[str] = set()
-        """Symbols whose stop waits for its next try."""
-        self.protect_after_ns: dict[str, int] = {}
-        self.protect_waits: dict[str, float] = {}
+        self.guard = Guard(world.clock, world.identity.params_hash, self._place_stop, self._cancel)
         self.decisions: Counter[tuple[str, str]] = Counter()
 
     def on_start(self) -> None:
@@ -106,7 +100,7 @@ class RiskActor(Actor):
                 self.state.synced = agreed and self.loaded
                 self._flatten()
                 for symbol in self.world.symbols:
-                    self._protect(symbol)
+                    self.guard.protect(symbol, self.state)
             case Flushed(incarnation):
                 # A crash of Audit's says it twice, and the incarnation before may have asked as well.
                 if self.loaded or incarnation != self.incarnation:
@@ -153,109 +147,36 @@ class RiskActor(Actor):
         self._conclude(order, risk.refusal(self.state, order, self.world.clock.monotonic_ns()))
 
     def _conclude(self, order: SubmitOrder, reason: str | None) -> None:
-        approved = self._approved(order)
         self.decisions["rejected" if reason else "approved", reason or ""] += 1
+        if reason is None:
+            self.state.sent_ns.append(self.world.clock.monotonic_ns())
+        self._write("TRADE_REJECTED" if reason else "TRADE_APPROVED", order, reason)
+
+    def _place_stop(self, order: SubmitOrder, number: int) -> None:
+        """Its entry's approval is its decision, and its line is on the disk before it goes, as every order's."""
+        self._write("ORDER_SUBMITTED", order, None, order_id=0, protection=number)
+
+    def _write(self, event: str, order: SubmitOrder, reason: str | None, **more: Any) -> None:
+        """Tell Audit of a decision; without a reason against it the order may go, and is reserved from now on."""
+        books, snapshot = self.state.books, risk.snapshot(self.state)
+        name = client_order_id(self.world.identity.home_id, order.key)
+        if reason is None:
+            books.reserve(order_beginnings.reserved(order, name, books.epoch))
         record = Record(
-            event="TRADE_REJECTED" if reason else "TRADE_APPROVED",
+            event=event,
             symbol=order.symbol,
             side=order.side,
             reason=reason,
             correlation_id=order.correlation_id,
             params_hash=order.params_hash,
-            risk_snapshot=risk.snapshot(self.state),
-            metadata=describe(order, approved.epoch, approved.client_order_id),
-            subject=None if reason else approved,
-        )
-        if reason is None:
-            self.state.sent_ns.append(self.world.clock.monotonic_ns())
-            self._reserve(approved)
-        self.tell("audit", record)
-
-    def _approved(self, order: SubmitOrder) -> Approved:
-        return Approved(order, self.state.books.epoch, client_order_id(self.world.identity.home_id, order.key))
-
-    def _reserve(self, approved: Approved) -> None:
-        order = approved.order
-        self.state.books.reserve(
-            OpenOrder(
-                correlation_id=order.correlation_id,
-                symbol=order.symbol,
-                side=order.side,
-                order_type=order.order_type,
-                quantity=order.quantity,
-                reference_price=order.reference_price,
-                epoch=approved.epoch,
-                seq=0,
-                client_order_id=approved.client_order_id,
-                leg=order.leg,
-                price=order.price,
-                stop_price=order.stop_price,
-                stop_loss=order.stop_loss,
-                take_profit=order.take_profit,
-                expires_ms=order.expires_ms,
-            )
-        )
-
-    # --- what rests on the exchange ---
-
-    def _protect(self, symbol: str) -> None:
-        """One step towards the stop that the position asks for, once books and exchange agree."""
-        self.unprotected.discard(symbol)
-        if not self.state.synced or self.state.halted or symbol not in self.world.rules:
-            return
-        if self.world.clock.monotonic_ns() < self.protect_after_ns.get(symbol, 0):
-            self.unprotected.add(symbol)
-            return
-        tick = self.state.ticks.get(symbol)
-        step = protection.next_step(
-            self.state.books,
-            self.world.rules[symbol],
-            limit_offset=self.world.settings.risk.stop_limit_offset,
-            market_ms=tick.market_ms if tick is not None else 0,
-            params_hash=self.world.identity.params_hash,
-        )
-        match step:
-            case protection.Remove(keys):
-                self._cancel(symbol, keys, "NO_POSITION")
-            case protection.Place(order, number):
-                self._place_protection(order, number)
-
-    def _place_protection(self, order: SubmitOrder, number: int) -> None:
-        """It is on the disk before it goes, as every order; its entry's approval is its decision."""
-        approved = self._approved(order)
-        metadata = {**describe(order, approved.epoch, approved.client_order_id), "order_id": 0, "protection": number}
-        self._reserve(approved)
-        record = Record(
-            event="ORDER_SUBMITTED",
-            symbol=order.symbol,
-            side=order.side,
-            correlation_id=order.correlation_id,
-            params_hash=order.params_hash,
-            risk_snapshot=risk.snapshot(self.state),
-            metadata=metadata,
-            subject=approved,
+            risk_snapshot=snapshot,
+            metadata=describe(order, books.epoch, name) | more,
+            subject=None if reason else Approved(order, books.epoch, name),
         )
         self.tell("audit", record)
 
-    def _after_protection(self, event: AuditEvent) -> None:
-        """A stop that was refused, or never arrived, is tried again after a pause."""
-        symbol = event.symbol or ""
-        if event.event in ("ORDER_REJECTED", "ORDER_RESOLVED"):
-            wait = self.protect_waits[symbol] = min(LAST_WAIT, 2 * self.protect_waits.get(symbol, FIRST_WAIT / 2))
-            self.protect_after_ns[symbol] = self.world.clock.monotonic_ns() + int(wait * 1e9)
-        else:
-            self.protect_waits.pop(symbol, None)
-
-    def _cancel_expired(self, tick: Tick) -> None:
-        """A limit order's time is market time, and the market is heard of here."""
-        for order in self.state.books.orders.values():
-            if order.symbol == tick.symbol and 0 < order.expires_ms <= tick.market_ms and order.key not in self.expired:
-                self.expired.add(order.key)
-                self._cancel(order.symbol, (order.key,), "STALE_MARKET_DATA")
-
-    def _cancel(self, symbol: str, keys: tuple[str, ...], reason: str) -> None:
-        for key in keys:
-            self.tell(f"order.{symbol}", CancelOrder(key, reason))
+    def _cancel(self, symbol: str, key: str, reason: str) -> None:
+        self.tell(f"order.{symbol}", CancelOrder(key, reason))
 
     # --- the market and the books ---
 
@@ -268,10 +189,7 @@ class RiskActor(Actor):
             self._turn_day(day, tick.market_ms)
         if self.state.books.holding(tick.symbol) is not None:
             self._check_limits()
-        if self.state.books.orders:
-            self._cancel_expired(tick)
-        if tick.symbol in self.unprotected:
-            self._protect(tick.symbol)
+        self.guard.tick(tick, self.state)
         if tick.received_ns - self.published_ns > PUBLISH_NS:
             self._publish()
 
@@ -296,17 +214,17 @@ class RiskActor(Actor):
         if event.event == "RECONCILED":
             self._holdings_changed(event.metadata.get("positions", ()))
         if leg and (has_ended(event) or event.event == "ORDER_ACCEPTED"):
-            self._after_protection(event)
+            self.guard.heard(event)
         if has_ended(event):
-            self.expired.discard(key_of(event))
+            self.guard.ended(key_of(event))
             self._flatten(event.symbol)
         if event.symbol is not None and (event.event in FILLS or has_ended(event)):
-            self._protect(event.symbol)
+            self.guard.protect(event.symbol, self.state)
 
     def _holdings_changed(self, symbols: Iterable[str]) -> None:
         for symbol in symbols:
             self._tell_strategy(symbol, OrderProgress(self._holding(symbol)))
-            self._protect(symbol)
+            self.guard.protect(symbol, self.state)
 
     def _tell_progress(self, event: AuditEvent) -> None:
         progress = OrderProgress(

@@ -113,7 +113,7 @@ def test_a_stop_that_was_cancelled_by_hand_is_placed_again_under_another_name(be
 def test_a_stop_that_was_refused_is_tried_again_later_and_not_at_once(
     bench: Alone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.risk.FIRST_WAIT", 0.3)
+    monkeypatch.setattr("actors.guard.FIRST_WAIT", 0.3)
     stop = entered(bench)
     bench.tell(event(3, stop), event(4, said("ORDER_REJECTED", by="exchange")), tick(bench, "BTCUSDT"))
     assert stops(bench) == []

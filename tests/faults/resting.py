@@ -88,8 +88,8 @@ RESTING = (
     Fault(
         "stop-hammered",
         "A stop that was refused is tried again at once, and again.",
-        "actors/risk.py",
-        "        if self.world.clock.monotonic_ns() < self.protect_after_ns.get(symbol, 0):\n",
+        "actors/guard.py",
+        "        if self.clock.monotonic_ns() < self._after_ns.get(symbol, 0):\n",
         "        if False:\n",
         ("tests/actors/test_protection.py",),
     ),
@@ -112,9 +112,9 @@ RESTING = (
     Fault(
         "limit-rests-for-ever",
         "A limit order's time does not run out.",
-        "actors/risk.py",
-        "            self._cancel_expired(tick)\n",
-        "            pass\n",
+        "actors/guard.py",
+        "            late = 0 < order.expires_ms <= tick.market_ms\n",
+        "            late = False\n",
         ("tests/actors/test_protection.py",),
     ),
     Fault(

@@ -24,6 +24,27 @@ def approved(order: SubmitOrder, client_order_id: str, epoch: int) -> OrderState
     )
 
 
+def reserved(order: SubmitOrder, client_order_id: str, epoch: int) -> OpenOrder:
+    """What the books hold of it from the moment that it was allowed, before its line is on the disk."""
+    return OpenOrder(
+        correlation_id=order.correlation_id,
+        symbol=order.symbol,
+        side=order.side,
+        order_type=order.order_type,
+        quantity=order.quantity,
+        reference_price=order.reference_price,
+        epoch=epoch,
+        seq=0,
+        client_order_id=client_order_id,
+        leg=order.leg,
+        price=order.price,
+        stop_price=order.stop_price,
+        stop_loss=order.stop_loss,
+        take_profit=order.take_profit,
+        expires_ms=order.expires_ms,
+    )
+
+
 def found_open(order: OpenOrder) -> OrderState:
     """Its end is not on the disk. A permit that still waits was handled by nobody, so an order that was not submitted
     may yet be sent; one that was must be asked for.
