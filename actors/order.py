@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeAlias
 
+from actors.inquiry import Inquiry
 from actors.protocol import (
     Answered,
     Approved,
@@ -35,12 +36,11 @@ from actors.runtime.actor import Actor
 from actors.runtime.mailbox import MailboxPolicy
 from actors.world import World
 from thunes.domain import order_beginnings, orders
-from thunes.domain.books import OpenOrder
 from thunes.domain.figures import OrderFigures
 from thunes.domain.histogram import ORDER_LATENCY_MS, TICK_TO_ORDER_MS, Recorder
 from thunes.domain.journal import AuditEvent
 from thunes.domain.market import ExecutionReport, OrderAnswer
-from thunes.domain.order_desk import FIRST_ASK, LAST_ASK, Desk
+from thunes.domain.order_desk import FIRST_ASK, Desk
 from thunes.domain.orders import Observed, OrderState, Phase
 from thunes.errors import ExchangeError
 from thunes.messages import Kill, Reconcile, Record, Side
@@ -49,8 +49,6 @@ Received: TypeAlias = Permit | Orphan | ExecutionReport | Replied | Ask | Cancel
 
 ORDER_DOES_NOT_EXIST = -2013
 DUPLICATE_ORDER = "Duplicate order sent."
-RECV_WINDOW_MS = 5_000 + 1_000
-"""How long after it was sent a request may be taken: its window, and the second that its timestamp may be ahead."""
 OPEN_ASK = 30.0
 
 
@@ -63,6 +61,7 @@ class OrderActor(Actor):
         self.rules = world.rules[self.symbol]
         self.wire = world.ports.wire(world, name)
         self.desk = Desk()
+        self.inquiry = Inquiry(self.desk, self._now_ms, self._ask_in, self._follow)
         self.early: list[Permit] = []
         self.held: dict[str, Permit] = {}
         """Exits that wait until no protective order holds what they sell."""
@@ -174,7 +173,7 @@ class OrderActor(Actor):
     def _send(self, state: OrderState, market_ms: int, tick_ns: int) -> None:
         state = self._follow(orders.submitted(state, market_ms))
         self.placed[state.order_type, state.side] += 1
-        self.desk.sent_ms[state.key] = self._now_ms()
+        self.inquiry.sent(state.key)
         if tick_ns:
             self.tick_to_order.observe((self.world.clock.monotonic_ns() - tick_ns) / 1e6)
         self._take(Request.PLACE, self.wire.place(state))
@@ -212,17 +211,17 @@ class OrderActor(Actor):
                 self._follow(orders.refused(state, error))
             case Refused(_, error) | Lost(_, error):
                 # The request may have been sent again before it was lost, so its window is counted from now.
-                self.desk.sent_ms[state.key] = self._now_ms()
-                self._unknown(state, str(error))
+                self.inquiry.sent(state.key)
+                self.inquiry.unknown(state, str(error))
 
     def _answered(self, state: OrderState, reply: WireReply) -> None:
         match reply:
             case Answered(_, answer):
                 self._observe(state, answer)
             case Refused(_, error) if error.code == ORDER_DOES_NOT_EXIST:
-                self._absent(state)
+                self.inquiry.absent(state)
             case Refused(_, error) | Lost(_, error):
-                self._unknown(state, str(error))
+                self.inquiry.unknown(state, str(error))
 
     def _fills_read(self, state: OrderState, reply: WireReply) -> None:
         observed = orders.observe(state, reply.answer, self.rules) if isinstance(reply, Answered) else None
@@ -264,33 +263,12 @@ class OrderActor(Actor):
         if stopped or state.key in self.desk.unwanted:
             self._cancel(state)  # it was on the wire when the switch was thrown, or the cancel was lost
 
-    def _unknown(self, state: OrderState, why: str) -> None:
-        if state.phase is not Phase.OPEN:
-            self._follow(orders.unknown(state, why))
-        self._ask_in(self.desk.wait(state.key), state.key)
-
-    def _absent(self, state: OrderState) -> None:
-        if state.phase is Phase.OPEN:
-            self._ask_in(LAST_ASK, state.key)  # it was there: the query lags
-            return
-        if state.phase is not Phase.UNKNOWN:
-            state = self._follow(orders.unknown(state, "not found when asked for"))
-        sent_ms = self.desk.sent_ms[state.key]
-        state = self._follow(orders.absent(state, self._now_ms(), sent_ms, RECV_WINDOW_MS))
-        if state.phase is not Phase.DONE:
-            self._ask_in(1.1, state.key)
-
     def _ask(self, key: str) -> None:
-        state = self.desk.under_way.get(key)
-        if state is None:
-            return
-        if state.phase in (Phase.APPROVED, Phase.SENT):
-            state = self._follow(orders.unknown(state, "found without an end at start"))
-        self.desk.asked(key)
-        self._take(Request.QUERY, self.wire.query(state))
+        state = self.inquiry.next(key)
+        if state is not None:
+            self._take(Request.QUERY, self.wire.query(state))
 
     def _now_ms(self) -> int:
-        """For ages alone: nobody sets this clock, so a window has run out when it says so."""
         return self.world.clock.monotonic_ns() // 1_000_000
 
     def _ask_in(self, seconds: float, key: str) -> None:
@@ -306,18 +284,11 @@ class OrderActor(Actor):
             self.seen_seq = books.seq
         for order in books.orders.values():
             if order.symbol == self.symbol and not self.desk.knows(order.key):
-                self._resume_order(order)
+                self.inquiry.resume(order_beginnings.found_open(order))
         self.recovered = True
         early, self.early = self.early, []
         for permit in early:
             self._permitted(permit)
-
-    def _resume_order(self, order: OpenOrder) -> None:
-        state = order_beginnings.found_open(order)
-        self.desk.keep(state)
-        # The crash was before now, so whatever was sent was sent before now.
-        self.desk.sent_ms[state.key] = self._now_ms()
-        self._ask_in(FIRST_ASK, state.key)
 
     def _kill_switch(self, event: AuditEvent) -> None:
         epoch = int(event.metadata["epoch"])

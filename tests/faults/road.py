@@ -9,7 +9,7 @@ ROAD = (
         "reservation-dropped",
         "An approval reserves nothing, so three buys take one slot.",
         "actors/risk.py",
-        "            self._reserve(approved)\n",
+        "            books.reserve(order_beginnings.reserved(order, name, books.epoch))\n",
         "            pass\n",
         ("tests/actors/test_risk.py",),
         by_seeds=True,
