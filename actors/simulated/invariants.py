@@ -144,7 +144,7 @@ class Invariants:
         """On the books as they were when this line was written, which is later than when risk decided."""
         limits, books = self.world.settings.risk, self.books
         meta = event.metadata
-        notional = Decimal(meta["quantity"]) * max(Decimal(meta["reference_price"]), Decimal(meta["price"] or 0))
+        notional = Decimal(meta["quantity"]) * max(Decimal(meta["reference_price"]), Decimal(meta.get("price") or 0))
         buys = [order for order in books.orders.values() if order.side == Side.BUY]
         slots = {p.symbol for p in books.open_positions} | {order.symbol for order in buys} | {event.symbol}
         if len(slots) > limits.max_positions:
