@@ -15,7 +15,7 @@ from actors.runtime.actor import Actor
 from actors.runtime.mailbox import MailboxPolicy
 from actors.world import World
 from thunes.domain.figures import StreamFigures
-from thunes.domain.market import ExecutionReport
+from thunes.domain.market import AccountChanged, ExecutionReport
 from thunes.errors import MarketDataError
 from thunes.exchange.account_frames import StreamTerminated, decode_account
 from thunes.exchange.frames import ServerShutdown
@@ -76,6 +76,8 @@ class AccountStreamActor(Actor):
         match decoded:
             case ExecutionReport() if decoded.symbol in self.world.symbols:
                 self.tell(f"order.{decoded.symbol}", decoded)
+            case AccountChanged(event):
+                self.tell("reconciler", Reconcile(f"the account stream told of a {event}"))
             case StreamTerminated() | ServerShutdown():
                 self.connection.reconnect("the exchange")
 

@@ -42,7 +42,7 @@ from thunes.domain.journal import AuditEvent
 from thunes.domain.market import ExecutionReport, OrderAnswer
 from thunes.domain.order_desk import FIRST_ASK, Desk
 from thunes.domain.orders import Observed, OrderState, Phase
-from thunes.errors import ExchangeError
+from thunes.errors import ExchangeError, HeldBack
 from thunes.messages import Kill, Reconcile, Record, Side
 
 Received: TypeAlias = Permit | Orphan | ExecutionReport | Replied | Ask | CancelOrder | AuditEvent | Halt | Flushed
@@ -205,6 +205,8 @@ class OrderActor(Actor):
             case Answered(_, answer, took_ns):
                 self.latency.observe(took_ns / 1e6)
                 self._observe(state, answer)
+            case Refused(_, HeldBack()):
+                self._follow(orders.withheld(state, "RATE_LIMIT"))
             case Refused(_, error) if DUPLICATE_ORDER not in error.message:
                 self.rejected[str(error.code)] += 1
                 self.world.log.warning("%s: order %s refused: %s", self.symbol, state.client_order_id, error)
@@ -362,11 +364,12 @@ class OrderActor(Actor):
 
     def _tell_breaker(self, reply: WireReply) -> None:
         failed = isinstance(reply, Lost)
+        made = not (isinstance(reply, Refused) and isinstance(reply.error, HeldBack))
         retry_after = 0.0
         if isinstance(reply, Refused):
             error: ExchangeError = reply.error
             retry_after = error.retry_after or 0.0
-        self.tell("breaker", CallOutcome(reply.key, failed, True, self.wire.used_weight, retry_after))
+        self.tell("breaker", CallOutcome(reply.key, failed, made, self.wire.used_weight, retry_after))
 
     def _publish(self) -> None:
         live = tuple(self.desk.under_way.values())

@@ -1,13 +1,14 @@
 """ReconcilerActor: alive is not complete, so the books are compared with the exchange, and repaired after it.
 
 Receives Reconcile (at start, on every connection of the account stream, from an operator, from whoever heard what does
-not fit) and a timer, every minute even when all looks well. Reads orders, trades and balances; tells Audit what it
-found and what repairs it, OrderActor which orders to ask about, Risk whether trading may go on. What differs is looked
-at twice, because something may have been on its way. A crash loses nothing.
+not fit) and a timer, every minute even when all looks well. Reads orders, trades, balances and the exchange's clock;
+tells Audit what it found and what repairs it, OrderActor which orders to ask about, Risk whether trading may go on.
+What differs is looked at twice, because something may have been on its way. A crash loses nothing.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from actors.protocol import Again, Ask, Flush, Flushed, Heartbeat, Synced
@@ -59,6 +60,8 @@ class ReconcilerActor(Actor):
             case Heartbeat():
                 self.after(EVERY, "every minute", Heartbeat())
                 self.why = "timer"
+                with suppress(ExchangeError, NetworkError):
+                    self.rest.sync_clock()
             case Again():
                 pass
             case Flushed(incarnation):

@@ -197,12 +197,12 @@ class StreamActor(Actor):
         self._mend(read)
 
     def _mend(self, read: Callable[[], None]) -> bool:
-        """Whether what was missed could be read; if not, all of it is tried again in a second."""
+        """Whether what was missed could be read; if not, all is tried again, at the soonest when the exchange says."""
         try:
             read()
         except (ExchangeError, NetworkError) as error:
             self.world.log.warning("%s: what was missed could not be read (%s); trying again.", self.symbol, error)
-            self.after(1.0, "catch up", CatchUp())
+            self.after(max(1.0, getattr(error, "retry_after", None) or 0.0), "catch up", CatchUp())
             self.behind = True
         else:
             self.behind = False

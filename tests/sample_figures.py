@@ -177,7 +177,7 @@ SYSTEM = SystemFigures(
     orders=ORDERS,
     journal=JournalFigures(1234, HEAD, 0.4, {"TRADE_APPROVED": 7}, 1, Histogram((0.1, 1.0), (2, 3, 1), 6.5)),
     trading=TradeFigures(fills=7, trades={"win": 2}, buys_filled=4, sells_filled=3, mismatches=0),
-    exchange=ExchangeFigures(used_weight=40, clock_skew_ms=-3.5),
+    exchange=ExchangeFigures(40, -3.5, 6_000, {"10S": 3, "1D": 40}, paused_until_ns=NOW_NS + 17_500_000_000),
 )
 
 BARE = SystemFigures(

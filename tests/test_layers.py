@@ -23,7 +23,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "thunes.layers": set(),
     # The checks of a strategy's parameters are the strategy's own, and a symbol's existence is the venue's.
     "thunes.sections": FOUNDATION | {"thunes.strategies", "thunes.exchange.simulator.rules"},
-    "thunes.settings": FOUNDATION | {"thunes.strategies", "thunes.sections", "thunes.layers"},
+    # Whether a text is a key that can be signed with, only who signs knows.
+    "thunes.settings": FOUNDATION | {"thunes.strategies", "thunes.sections", "thunes.layers", "thunes.exchange.keys"},
     "thunes.build": set(),
     "thunes.log": set(),
     "thunes.audit": FOUNDATION | {"thunes.storage"},

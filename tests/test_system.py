@@ -140,13 +140,11 @@ def test_figures_of_another_kind_under_a_name_are_not_taken_for_it() -> None:
     assert "BTCUSDT" not in figures.streams
 
 
-@pytest.mark.parametrize(("circuit", "adapter"), [(40, 25), (25, 40)])
-def test_the_weight_used_is_the_most_that_anybody_was_told(circuit: int, adapter: int) -> None:
-    system = System(exchange=ExchangeFigures(adapter, clock_skew_ms=1.5))
-    system.figures["breaker"] = BreakerFigures("BinanceAPI", "closed", 0, used_weight=circuit)
-    assert system.read().exchange == ExchangeFigures(40, 1.5)
-    del system.figures["breaker"]
-    assert system.read().exchange == ExchangeFigures(adapter, 1.5)
+def test_the_exchange_s_figures_are_the_gate_s_whatever_a_single_call_was_told() -> None:
+    told = ExchangeFigures(25, 1.5, 6_000, {"10S": 3}, paused_until_ns=7)
+    system = System(exchange=told)
+    system.figures["breaker"] = BreakerFigures("BinanceAPI", "closed", 0, used_weight=40)
+    assert system.read().exchange == told
 
 
 @pytest.mark.parametrize(

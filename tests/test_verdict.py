@@ -42,8 +42,21 @@ def test_the_newest_verdict_counts(tmp_path: Path) -> None:
 def test_a_verdict_in_an_older_segment_is_found(tmp_path: Path) -> None:
     write(tmp_path, "GO")
     (tmp_path / "audit_trail.jsonl").rename(tmp_path / "audit_trail.2026-11-23.jsonl")
+    journal = JournalFile.open(tmp_path, wall=lambda: NOON, git_sha="abc")
+    journal.append(Record("SYSTEM_STARTED"))
+    journal.commit()
+    journal.close()
 
     assert newest_verdict(tmp_path) == "GO"
+
+
+def test_a_verdict_is_not_believed_where_a_newer_one_was_taken_out(tmp_path: Path) -> None:
+    write(tmp_path, "GO", "NO-GO")
+    path = tmp_path / "audit_trail.jsonl"
+    path.write_bytes(b"".join(line for line in path.read_bytes().splitlines(True) if b"NO-GO" not in line))
+
+    with pytest.raises(JournalBroken):
+        newest_verdict(tmp_path)
 
 
 def test_a_verdict_that_somebody_wrote_in_is_not_believed(tmp_path: Path) -> None:

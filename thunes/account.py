@@ -13,6 +13,8 @@ from thunes.errors import AccountInUse, ExchangeError, OperatorError
 from thunes.messages import Candle
 
 REAL_MONEY = ("live",)
+LATER = (418, 429)
+"""Asked too often: that says nothing of the key."""
 MINUTE_MS = 60_000
 
 
@@ -33,10 +35,12 @@ class Unknown:
 
 
 def rights(rest: AccountRest) -> KeyRights | Unknown:
-    """The key's rights as the venue tells them. NetworkError where it does not answer."""
+    """The key's rights as the venue tells them; NetworkError or ExchangeError where it may tell them later."""
     try:
         found = rest.api_restrictions()
     except ExchangeError as error:
+        if error.status in LATER:
+            raise
         return Unknown(str(error))
     return found if found is not None else Unknown("the venue has no such request")
 

@@ -11,6 +11,7 @@ ThunesError
 │   └── JournalUnwritable    an append or an fdatasync failed: nothing may pass on
 ├── BooksUnusable            the database of the books cannot be read or written
 ├── ExchangeError            the exchange said no, in its own words (`code`, `message`)
+│   └── HeldBack             its limits leave no room now, so it was not even asked
 ├── NetworkError             the request's fate is unknown: time-out, lost connection, 5xx
 └── MarketDataError          a frame that must not be traded on
 
@@ -75,6 +76,12 @@ class ExchangeError(ThunesError):
         self.status = status
         self.retry_after = retry_after
         super().__init__(f"code={code} {message}")
+
+
+class HeldBack(ExchangeError):
+    """The request was not sent: the exchange would refuse it with this code, or asked for a pause; `retry_after` says
+    in how many seconds it may be sent.
+    """
 
 
 class NetworkError(ThunesError):

@@ -15,6 +15,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from thunes.errors import SettingsError
+from thunes.exchange.keys import is_private_key, private_key
 from thunes.layers import PREFIX, Layer, from_environment, from_file, from_flags, merged, spelled
 from thunes.sections import (
     SYNTHETIC,
@@ -130,7 +131,10 @@ def load(
 
 
 def load_keys(environ: Mapping[str, str]) -> Keys:
-    """THUNES_API_KEY and THUNES_API_SECRET, or the files that ..._FILE name. Raises SettingsError."""
+    """THUNES_API_KEY and THUNES_API_SECRET, or the files that ..._FILE name. Raises SettingsError.
+
+    The secret is the exchange's, or an Ed25519 private key as PEM.
+    """
     found, violations = {}, []
     for name in ("api_key", "api_secret"):
         variable = PREFIX + name.upper()
@@ -140,9 +144,17 @@ def load_keys(environ: Mapping[str, str]) -> Keys:
         except OSError as error:
             violations.append(f"{variable}_FILE: cannot be read ({error.strerror}); give a file that can.")
             continue
+        except UnicodeDecodeError:
+            violations.append(f"{variable}_FILE: is no text; a private key has to be in PEM form.")
+            continue
         if not value:
             violations.append(f"{variable}: the venue needs a key; set it, or {variable}_FILE.")
         found[name] = value
+    if is_private_key(found.get("api_secret", "")):
+        try:
+            private_key(found["api_secret"])
+        except ValueError as error:
+            violations.append(f"{PREFIX}API_SECRET: {error}.")
     if violations:
         raise SettingsError(violations)
     return Keys(api_key=SecretStr(found["api_key"]), api_secret=SecretStr(found["api_secret"]))

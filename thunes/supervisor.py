@@ -39,6 +39,8 @@ from thunes.domain.figures import SystemFigures
 from thunes.domain.filters import SymbolRules
 from thunes.errors import JournalBroken, JournalError, OperatorError, ThunesError
 from thunes.exchange.binance import BinanceRest
+from thunes.exchange.gate import Gate
+from thunes.exchange.keys import to_hide
 from thunes.exchange.streams import AccountSocket, MarketSocket
 from thunes.live import LiveView
 from thunes.log import set_up_logging
@@ -105,18 +107,7 @@ def examine(settings: Settings, path: Path, *, as_json: bool) -> int:
         monotonic_ns=SystemClock().monotonic_ns,
     )
     log.addHandler(logging.NullHandler())  # what is wrong is said in the findings, once
-    with sigterm_as_interrupt():
-        return doctor.examine(patient, Console(), as_json=as_json)
-
-
-@contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """Until the block ends SIGTERM unwinds it as Ctrl-C does, so that what it started is stopped."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return doctor.examine(patient, Console(), as_json=as_json)
 
 
 @dataclass(slots=True)
@@ -160,6 +151,7 @@ class System:
         self.timers = ThreadTimers(self.clock, self.post.tell)
         self.started_ns = self.clock.monotonic_ns()
         self.exchange: EmbeddedExchange | None = None
+        self.gates: dict[str, Gate] = {}
         self.control: ControlServer | None = None
         self.ready = self.ended = Signal()
         self.failure = ""
@@ -170,7 +162,7 @@ class System:
     def start(self) -> None:
         self.asked.install()
         endpoints = self.endpoints()
-        set_up_logging(self.home.log, self.shown, (endpoints.api_key, endpoints.api_secret))
+        set_up_logging(self.home.log, self.shown, (endpoints.api_key, *to_hide(endpoints.api_secret)))
         if self.venue not in WITH_KEYS:
             self.check_account(endpoints)
         self.home_id = self.home.claim(self.venue, account_name(self.venue, endpoints.api_key), self.ids.new)
@@ -226,7 +218,13 @@ class System:
             endpoints.api_secret,
             timeout=self.settings.exchange.timeout,
             wall_ms=self.clock.wall_ms,
+            gate=self.gate(endpoints),
         )
+
+    def gate(self, endpoints: Endpoints) -> Gate:
+        """What all requests to a venue share: a pause that one of them is asked for is everybody's."""
+        made = Gate(wall_ms=self.clock.wall_ms, monotonic_ns=self.clock.monotonic_ns)
+        return self.gates.setdefault(endpoints.rest, made)
 
     def _world(self, endpoints: Endpoints) -> World:
         settings, clock = self.settings, self.clock
@@ -286,6 +284,7 @@ class System:
             endpoints.api_key,
             endpoints.api_secret,
             wall_ms=lambda: self.clock.wall_ms() + int(rest().figures.clock_skew_ms),
+            gate=self.gate(endpoints),
             **self._socket_options(),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -82,7 +82,7 @@ def read_figures(sources: Sources) -> SystemFigures:
         orders=_by_symbol(figures, "order", OrderFigures),
         journal=_one(figures, "audit", JournalFigures),
         trading=_one(figures, "metrics", TradeFigures),
-        exchange=_exchange(sources, breaker),
+        exchange=sources.exchange(),
     )
 
 
@@ -94,12 +94,6 @@ def _one(figures: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
 def _by_symbol(figures: Mapping[str, Any], prefix: str, kind: type[T]) -> dict[str, T]:
     named = {name.partition(".")[2]: figures[name] for name in list(figures) if name.startswith(prefix + ".")}
     return {symbol: found for symbol, found in named.items() if isinstance(found, kind)}
-
-
-def _exchange(sources: Sources, breaker: BreakerFigures | None) -> ExchangeFigures:
-    figures = sources.exchange()
-    used = breaker.used_weight if breaker is not None else 0
-    return replace(figures, used_weight=max(figures.used_weight, used))
 
 
 def _not_ready(sources: Sources, streams: Mapping[str, StreamFigures], risk: RiskFigures | None) -> str:

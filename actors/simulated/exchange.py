@@ -88,7 +88,7 @@ class SimulatedExchange:
             raise ExchangeError(-1003, "Too many requests.", status=429, retry_after=1.0)
         request = OrderRequest(
             state.symbol, state.side, state.order_type, state.quantity, None, state.price,
-            client_order_id=state.client_order_id,
+            client_order_id=state.client_order_id, stop_price=state.stop_price,
         )  # fmt: skip
         executions = self.engine.place(ACCOUNT, request, self.markets[state.symbol].now_ms())
         self._taken_ns[state.client_order_id] = self.scheduler.clock.now_ns

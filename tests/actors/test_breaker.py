@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from actors.breaker import BreakerActor
 from actors.protocol import Approved, CallOutcome, Orphan, Permit
 from actors.runtime.mailbox import DeadLetter
 from tests.actors.alone import Alone, alone
+from thunes.domain.figures import ExchangeFigures
 from thunes.messages import OrderType, Record, ResetBreaker, Side, SubmitOrder
 
 ONE = Decimal(1)
@@ -66,6 +68,25 @@ def test_while_the_exchange_wants_a_pause_nothing_is_permitted(bench: Alone) -> 
     bench.tell(outcome(1, failed=False, retry_after=3600.0), approved(2))
     assert bench.told("order.ETHUSDT", Permit) == []
     assert [record.reason for record in bench.told("audit", Record)] == ["RATE_LIMIT"]
+
+
+def test_while_the_exchange_s_figures_hold_orders_back_nothing_is_permitted(tmp_path: Path) -> None:
+    figures = ExchangeFigures(0, 0.0)
+    with alone(tmp_path, "breaker", BreakerActor, exchange_figures=lambda: figures) as made:
+        made.start()
+        until_ns = made.world.clock.monotonic_ns() + 3_600_000_000_000
+        figures = replace(figures, orders_held_until_ns=until_ns)
+        made.tell(approved(1))
+        assert made.told("order.ETHUSDT", Permit) == []
+        assert [record.reason for record in made.told("audit", Record)] == ["RATE_LIMIT"]
+        figures = replace(figures, orders_held_until_ns=0)
+        made.tell(approved(2))
+        assert made.told("order.ETHUSDT", Permit) == [Permit(approved(2))]
+
+
+def test_a_call_that_was_not_made_asks_for_no_pause(bench: Alone) -> None:
+    bench.tell(outcome(1, failed=False, made=False, retry_after=3600.0), approved(2))
+    assert bench.told("order.ETHUSDT", Permit) == [Permit(approved(2))]
 
 
 def test_a_reset_by_hand_permits_again(bench: Alone) -> None:

@@ -28,7 +28,7 @@ from actors.protocol import (
 from tests.actors.alone import Alone, alone
 from tests.actors.test_order import ScriptedWire, journalled, permit, resting
 from thunes.domain.market import ExecutionReport, Fill, OrderAnswer
-from thunes.errors import ExchangeError, NetworkError
+from thunes.errors import ExchangeError, HeldBack, NetworkError
 from thunes.messages import OrderStatus, OrderType, Reconcile, Record, Side, SubmitOrder
 
 D = Decimal
@@ -221,3 +221,11 @@ def test_an_order_that_was_sent_and_has_no_answer_at_a_start_is_of_unknown_fate(
     bench.tell(permit("c1"), Ask("c1"))
     assert journalled(bench) == [("ORDER_SUBMITTED", None), ("ORDER_UNKNOWN", None)]
     assert wire.calls == [("place", "c1"), ("query", "c1")]
+
+
+def test_an_order_that_was_held_back_was_never_sent_and_frees_its_permit(bench: Alone, wire: KeyedWire) -> None:
+    wire.replies.append(Refused("c1", HeldBack(-1003, "Too many requests.", 429, retry_after=9.0)))
+    bench.tell(permit("c1"))
+    assert journalled(bench) == [("ORDER_SUBMITTED", None), ("ORDER_REJECTED", "RATE_LIMIT")]
+    (outcome,) = bench.told("breaker", CallOutcome)
+    assert (outcome.about, outcome.made, outcome.retry_after) == ("c1", False, 9.0)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.protocol import Again, Ask, Flush, Flushed, Synced
+from actors.protocol import Again, Ask, Flush, Flushed, Heartbeat, Synced
 from actors.reconciler import ReconcilerActor
 from tests.actors.alone import Alone, alone
 from thunes.domain.market import AccountBalances, Fill, OrderAnswer, OwnTrade
@@ -33,6 +33,7 @@ class Account:
     names: dict[int, str] = field(default_factory=dict)
     """Client order ids by order id."""
     fails: Exception | None = None
+    clock_looks: int = 0
 
     def account(self) -> AccountBalances:
         if self.fails is not None:
@@ -47,6 +48,9 @@ class Account:
             return ()
         found = [trade for trade in self.trades if from_id is None or trade.fill.trade_id >= from_id]
         return tuple(found[:limit])
+
+    def sync_clock(self) -> None:
+        self.clock_looks += 1
 
     def order_by_id(self, symbol: str, order_id: int) -> OrderAnswer:
         return answer(self.names[order_id])
@@ -288,6 +292,12 @@ def test_a_replacement_waits_for_what_its_predecessor_told_to_be_written(tmp_pat
         assert made.told("audit", Record, Flush) == [Flush("reconciler", 1)]
         made.tell(Flushed(1))
         assert [record.event for record in told(made)] == ["RECONCILED"]
+
+
+def test_the_minute_looks_at_the_exchanges_clock_too(bench: Alone, account: Account) -> None:
+    bench.tell(Heartbeat())
+    assert account.clock_looks == 1
+    assert [record.metadata["why"] for record in told(bench)] == ["timer"]
 
 
 def test_trades_beyond_one_page_are_read_to_the_last(

@@ -106,6 +106,8 @@ def test_every_metric_of_the_contract_that_the_figures_know_is_there(scrape: Scr
         ("thunes_reconciliation_mismatches_total", {}, 0),
         ("thunes_request_weight_used", {}, 40),
         ("thunes_clock_skew_ms", {}, -3.5),
+        ("thunes_requests_paused_seconds", {}, 17.5),
+        ("thunes_order_count", {"interval": "10S"}, 3),
         ("thunes_build_info", {"version": "0.1.0", "git_sha": "56a2cfc", "venue": "sim"}, 1),
     ],
 )

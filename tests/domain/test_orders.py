@@ -242,7 +242,7 @@ def test_an_order_that_turns_up_after_the_first_look_is_alive() -> None:
 LIFE = {
     "APPROVED": {"SUBMITTED": "SENT", "WITHHELD": "DONE", "OPEN": "OPEN", "ENDED": "DONE", "REFUSED": "DONE",
                  "LOST": "UNKNOWN"},
-    "SENT": {"OPEN": "OPEN", "ENDED": "DONE", "REFUSED": "DONE", "LOST": "UNKNOWN"},
+    "SENT": {"WITHHELD": "DONE", "OPEN": "OPEN", "ENDED": "DONE", "REFUSED": "DONE", "LOST": "UNKNOWN"},
     "UNKNOWN": {"OPEN": "OPEN", "ENDED": "DONE", "REFUSED": "DONE", "LOST": "UNKNOWN", "ABSENT": "DONE"},
     "OPEN": {"OPEN": "OPEN", "ENDED": "DONE", "LOST": "OPEN"},
     "DONE": {},

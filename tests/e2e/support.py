@@ -236,7 +236,7 @@ def assert_books_agree(home: Path, rest: BinanceRest, symbols: tuple[str, ...]) 
     stored = store.load()
     store.close()
     assert stored == fold
-    assert not fold.orders, "an approval has no end"
+    assert not [order for order in fold.orders.values() if not order.leg], "an approval has no end"
     account = {asset: free + locked for asset, (free, locked) in rest.account().items()}
     for asset, amount in fold.balances.items():
         assert account.get(asset, Decimal(0)) == amount, asset
@@ -244,11 +244,14 @@ def assert_books_agree(home: Path, rest: BinanceRest, symbols: tuple[str, ...]) 
     for symbol, position in fold.positions.items():
         base = symbol.removesuffix("USDT")
         assert position.quantity == account[base] - fold.opening[base], symbol
-    approved = {e.metadata["client_order_id"] for e in events(home) if e.event == "TRADE_APPROVED"}
+    allowing = ("TRADE_APPROVED", "ORDER_SUBMITTED")  # the second is what allows a protective order
+    allowed = {e.metadata["client_order_id"] for e in events(home) if e.event in allowing}
     for symbol in symbols:
         sent = Counter(row["clientOrderId"] for row in rest._client.get_all_orders(symbol=symbol, limit=1000))
         assert [order for order, times in sent.items() if times > 1] == []
-        assert set(sent) <= approved
+        assert set(sent) <= allowed
+    resting = {order.client_order_id for order in rest.open_orders()}
+    assert resting == {order.client_order_id for order in fold.orders.values()}, "stops that only one side knows"
     return fold
 
 

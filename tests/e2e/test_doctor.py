@@ -15,6 +15,7 @@ import pytest
 
 from tests.e2e.support import Exchange, Thunes, clean_environment, events, exchange, thunes, wait_for
 from tests.e2e.test_restarts import litter, signals_and_logging_as_before
+from thunes.doctor.opening import open_venue
 from thunes.domain.instances import home_of
 from thunes.errors import OperatorError
 from thunes.messages import OrderType, Side
@@ -104,6 +105,25 @@ class TestDoctor:
             assert process.wait(15) == 130
             assert process.stderr is not None
             assert process.stderr.read() == b""
+        assert list(temporary.iterdir()) == []
+
+    @pytest.mark.usefixtures("litter")
+    def test_the_exchange_of_its_own_is_gone_before_its_files_are(
+        self, temporary: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tempfile.tempdir", str(temporary))
+        settings, made = load(environ={}, flags={}), []
+
+        def connect(home: Home) -> System:
+            made.append(System(settings, home, "plain"))
+            return made[-1]
+
+        with open_venue(settings, Home(temporary / "home"), {}, connect) as found:
+            assert found.rest().figures.used_weight == 1
+            assert made[0].exchange is not None
+            assert made[0].exchange.alive()
+
+        assert not made[0].exchange.alive()
         assert list(temporary.iterdir()) == []
 
     def test_a_running_system_is_looked_at_and_not_disturbed(self, tmp_path: Path, temporary: Path) -> None:

@@ -102,6 +102,13 @@ class TestTheKeysRights:
         with pytest.raises(OperatorError, match="cannot be checked"):
             check_key(adapter(script.url), "live")
 
+    @pytest.mark.parametrize("status", [418, 429])
+    def test_a_venue_that_asks_for_a_pause_gives_no_permission(self, script: Scripted, status: int) -> None:
+        script.answers({"code": -1003, "msg": "Too many requests."}, status)
+
+        with pytest.raises(ExchangeError, match="-1003"):
+            check_key(adapter(script.url), "testnet")
+
     def test_a_venue_that_is_out_of_order_is_no_permission(self, script: Scripted) -> None:
         script.answers(b"", 502)
 

@@ -12,7 +12,8 @@ import pytest
 
 from thunes.domain.market import AccountChanged, AccountPosition, ExecutionReport, Fill
 from thunes.errors import MarketDataError
-from thunes.exchange.frames import Response, ServerShutdown, StreamTerminated, decode_account
+from thunes.exchange.account_frames import Response, StreamTerminated, decode_account
+from thunes.exchange.frames import ServerShutdown
 from thunes.messages import OrderStatus, Side
 
 D = Decimal

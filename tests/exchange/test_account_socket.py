@@ -12,19 +12,23 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from websockets.datastructures import Headers
+from websockets.http11 import Response
 from websockets.sync.server import ServerConnection
 
 from tests.exchange.conftest import Exchange
 from tests.exchange.socket_ends import TIMEOUT_S, Handler, Heard, serving
+from thunes.domain.budget import Pause, Scope
 from thunes.domain.market import ExecutionReport
-from thunes.exchange.frames import decode_account
+from thunes.exchange.account_frames import decode_account
+from thunes.exchange.gate import Gate
 from thunes.exchange.streams import AccountSocket
 from thunes.messages import OrderStatus, Side
 
 KEY, SECRET = "the-api-key", "the-api-secret"
 NOW_MS = 1_723_161_255_342
 CONFIRMED = json.dumps({"id": "subscribe", "status": 200, "result": {"subscriptionId": 0}})
-EVENT = json.dumps({"subscriptionId": 0, "event": {"e": "balanceUpdate", "E": NOW_MS}})
+EVENT = json.dumps({"subscriptionId": 0, "event": {"e": "somethingNew", "E": NOW_MS}})
 
 
 def account_socket(url: str, heard: Heard, secret: str = SECRET, key: str = KEY, timeout: float = 10) -> AccountSocket:
@@ -213,3 +217,47 @@ class TestAgainstTheEmbeddedExchange:
         return AccountSocket(
             exchange.running.ws_api, exchange.key, secret, wall_ms=lambda: server_ms, **heard.options()
         )
+
+
+class TestTheSharedGate:
+    """Connecting is charged to the same address as REST, so a pause for one is a pause for both."""
+
+    def gate(self) -> Gate:
+        return Gate(wall_ms=lambda: NOW_MS, monotonic_ns=lambda: 1)
+
+    def socket(self, url: str, heard: Heard, gate: Gate) -> AccountSocket:
+        return AccountSocket(url, KEY, SECRET, wall_ms=lambda: NOW_MS, gate=gate, **heard.options())
+
+    @pytest.mark.parametrize("scope", [Scope.REQUESTS, Scope.ADDRESS])
+    def test_nothing_is_connected_during_a_pause(self, heard: Heard, scope: Scope) -> None:
+        connections: list[ServerConnection] = []
+        gate = self.gate()
+        gate.obey(Pause(scope, 17.0))
+        with serving(connections.append) as url:
+            self.socket(url, heard, gate).open()
+            [(what, why)] = heard.rest()
+        assert (what, connections) == ("close", [])
+        assert "code=-1003" in why
+
+    @pytest.mark.parametrize(("status", "scope"), [(429, Scope.REQUESTS), (418, Scope.ADDRESS)])
+    def test_a_refused_handshake_is_a_pause_for_rest_too(self, heard: Heard, status: int, scope: Scope) -> None:
+        def refuse(_connection: ServerConnection, _request: Any) -> Response:
+            return Response(status, "Later", Headers({"retry-after": "170"}), b"{}")
+
+        gate = self.gate()
+        with serving(lambda _: None, process_request=refuse) as url:
+            self.socket(url, heard, gate).open()
+            assert heard.rest() == [("close", f"the exchange refused the connection with HTTP {status}")]
+        assert gate.figures.paused_until_ns == 1 + 170 * 1_000_000_000
+
+    @pytest.mark.parametrize(
+        ("data", "seconds"), [({"retryAfter": NOW_MS + 170_000}, 170), ({"retryAfter": NOW_MS * 1_000}, 1), (None, 60)]
+    )
+    def test_a_refused_subscription_is_one_too(self, heard: Heard, data: Any, seconds: int) -> None:
+        error = {"code": -1003, "msg": "Too much request weight used.", **({} if data is None else {"data": data})}
+        handler, _ = answering(json.dumps({"id": "subscribe", "status": 429, "error": error}))
+        gate = self.gate()
+        with serving(handler) as url:
+            self.socket(url, heard, gate).open()
+            assert heard.rest() == [("close", "code=-1003 Too much request weight used.")]
+        assert gate.figures.paused_until_ns == 1 + seconds * 1_000_000_000

@@ -16,6 +16,7 @@ from tests.exchange.socket_ends import unused_port
 from thunes.domain.market import Fill
 from thunes.exchange.answers import plain
 from thunes.exchange.binance import BinanceRest
+from thunes.exchange.gate import Gate
 from thunes.messages import Candle, OrderStatus, OrderType, PublicTrade, Side, TimeInForce
 
 D = Decimal
@@ -195,7 +196,8 @@ class TestWhatIsSent:
 
     def test_half_the_round_trip_is_taken_as_the_way_back(self, script: Scripted) -> None:
         times = iter([10_000, 10_400])
-        rest = BinanceRest(script.url, KEY, SECRET, timeout=10, wall_ms=lambda: next(times))
+        gate = Gate(wall_ms=wall_ms, monotonic_ns=lambda: 0)
+        rest = BinanceRest(script.url, KEY, SECRET, timeout=10, wall_ms=lambda: next(times), gate=gate)
         script.answers({"serverTime": 10_900})
         rest.sync_clock()
         assert rest.figures.clock_skew_ms == 700
@@ -210,7 +212,7 @@ class TestWhatIsSent:
 
 class TestFigures:
     def test_the_weight_is_the_one_that_the_exchange_said_last(self, script: Scripted) -> None:
-        rest = adapter(script.url)
+        rest = adapter(script.url, gate=Gate(wall_ms=lambda: 1_700_000_040_000, monotonic_ns=lambda: 0))
         assert rest.figures.used_weight == 0
         script.answers([], X_MBX_USED_WEIGHT_1M="12")
         rest.open_orders()

@@ -14,6 +14,7 @@ import pytest
 from tests.exchange.rest_calls import KEY, ORDER, SECRET, adapter, buy, refusal
 from tests.exchange.scripted_rest import Scripted, scripted
 from tests.exchange.socket_ends import unused_port
+from thunes.domain.budget import Kind
 from thunes.errors import NetworkError
 
 
@@ -115,6 +116,7 @@ class TestErrors:
         rest = adapter(script.url)
         texts = [repr(rest), str(rest), repr(rest.figures)]
         for body, status in ANSWERS_OF_UNKNOWN_FATE.values():
+            rest = adapter(script.url)
             script.answers(body, status)
             with pytest.raises(NetworkError) as unknown:
                 buy(rest)
@@ -128,14 +130,14 @@ class TestErrors:
         refused = {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."}
         rest = adapter(script.url)
 
-        def synced() -> None:
+        def synced(_kind: Kind) -> None:
             script.answers({"balances": [{"asset": "BTC", "free": "1", "locked": "0"}]})
 
         script.answers(refused, 400)
         monkeypatch.setattr(rest, "sync_clock", synced)
         assert list(rest.account()) == ["BTC"]
         script.answers(refused, 400)
-        monkeypatch.setattr(rest, "sync_clock", lambda: None)
+        monkeypatch.setattr(rest, "sync_clock", lambda _kind: None)
         before = len(script.requests)
         assert refusal(rest.account).code == -1021
         assert len(script.requests) == before + 2

@@ -15,12 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thunes.errors import MarketDataError
-from thunes.exchange.frames import (
-    MarketFrame,
-    ServerShutdown,
-    decode_account,
-    decode_market,
-)
+from thunes.exchange.account_frames import decode_account
+from thunes.exchange.frames import MarketFrame, ServerShutdown, decode_market
 from thunes.exchange.refusals import KINDS
 from thunes.messages import Candle, PublicTrade, Tick
 

@@ -191,7 +191,6 @@ def test_public_requests_answer_with_their_weight_unless_told_not_to(exchange: E
         ('{"id":1,"method":"foo"}', -1020),
         ('{"id":1,"method":"ping","params":{"x":1}}', -1101),
         ('{"id":1,"method":"depth","params":{"symbol":null}}', -1100),
-        ('{"id":1,"method":"userDataStream.subscribe"}', -1020),
     ],
 )
 def test_a_request_that_makes_no_sense_is_refused(api: Listener, text: str, code: int) -> None:

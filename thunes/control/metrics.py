@@ -81,7 +81,7 @@ class FiguresCollector(Collector):
         if figures.trading is not None:
             yield from _trading(figures.trading)
         if figures.exchange is not None:
-            yield from _exchange(figures.exchange)
+            yield from _exchange(figures.exchange, figures.now_ns)
 
 
 def _build_info(figures: SystemFigures) -> Metric:
@@ -172,9 +172,13 @@ def _trading(trading: TradeFigures) -> Iterator[Metric]:
         yield _gauges("thunes_sharpe_ratio", "Annualised, by window.", ("window",), ratios)
 
 
-def _exchange(exchange: ExchangeFigures) -> Iterator[Metric]:
+def _exchange(exchange: ExchangeFigures, now_ns: int) -> Iterator[Metric]:
     yield _gauge("thunes_request_weight_used", "Of the venue's limit a minute.", exchange.used_weight)
     yield _gauge("thunes_clock_skew_ms", "The venue's clock less this machine's.", exchange.clock_skew_ms)
+    paused_s = max(0, exchange.paused_until_ns - now_ns) / 1e9
+    yield _gauge("thunes_requests_paused_seconds", "How long the venue still wants no requests.", paused_s)
+    counts = {(interval,): float(number) for interval, number in exchange.order_counts.items()}
+    yield _gauges("thunes_order_count", "Unfilled orders, by the venue's interval.", ("interval",), counts)
 
 
 def _gauge(name: str, text: str, value: SupportsFloat) -> Metric:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import queue
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+import signal
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
 
@@ -23,6 +24,7 @@ SECONDS = 30.0
 AGAIN = "Mend that, then look again."
 
 Check = Callable[[], str]
+Working = Callable[[str], AbstractContextManager[object]]
 
 ALONE: tuple[tuple[str, Callable[[Patient], str]], ...] = (
     ("settings", machine.settings),
@@ -44,10 +46,12 @@ def examine(patient: Patient, console: Console, *, as_json: bool) -> int:
     """Run every check and say what each found; 1 when one failed, else 0."""
     shown = console.is_terminal and not as_json
     findings = []
-    for finding in _findings(patient, partial(_working, console) if shown else lambda _name: nullcontext()):
-        findings.append(finding)
-        if not as_json:
-            console.print(finding.line(), soft_wrap=True, highlight=False)
+    working: Working = partial(_working, console) if shown else lambda _name: nullcontext()
+    with sigterm_as_interrupt(), closing(_findings(patient, working)) as found:
+        for finding in found:
+            findings.append(finding)
+            if not as_json:
+                console.print(finding.line(), soft_wrap=True, highlight=False)
     failed = any(finding.mark is Mark.FAILED for finding in findings)
     if as_json:
         document = {"ok": not failed, "checks": [asdict(finding) for finding in findings]}
@@ -55,14 +59,21 @@ def examine(patient: Patient, console: Console, *, as_json: bool) -> int:
     return 1 if failed else 0
 
 
-Working = Callable[[str], AbstractContextManager[object]]
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Until the block ends SIGTERM unwinds it as Ctrl-C does, so that what it started is stopped."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _working(console: Console, name: str) -> AbstractContextManager[object]:
     return console.status(f"looking at {name}")
 
 
-def _findings(patient: Patient, working: Working) -> Iterator[Finding]:
+def _findings(patient: Patient, working: Working) -> Generator[Finding, None, None]:
     secrets = _own_secrets(patient)
     for name, look in ALONE:
         with working(name):
@@ -71,7 +82,7 @@ def _findings(patient: Patient, working: Working) -> Iterator[Finding]:
     yield from _at_the_venue(patient, working, secrets)
 
 
-def _at_the_venue(patient: Patient, working: Working, secrets: Sequence[str]) -> Iterator[Finding]:
+def _at_the_venue(patient: Patient, working: Working, secrets: Sequence[str]) -> Generator[Finding, None, None]:
     with ExitStack() as opened:
         try:
             with working("the exchange"):

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from thunes.doctor.patient import Venue
 from thunes.exchange.binance import BinanceRest
+from thunes.exchange.keys import to_hide
 from thunes.exchange.streams import AccountSocket, MarketSocket
 from thunes.settings import WITH_KEYS, Settings
 from thunes.storage.home import Home
@@ -72,5 +73,5 @@ def _venue(where: str, connections: Connections, endpoints: Endpoints) -> Venue:
         rest=rest,
         market_socket=connections.market_socket(endpoints),
         account_socket=lambda client: connections.account_socket(endpoints, lambda: client),
-        secrets=(endpoints.api_key, endpoints.api_secret),
+        secrets=(endpoints.api_key, *to_hide(endpoints.api_secret)),
     )

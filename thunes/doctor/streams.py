@@ -50,7 +50,6 @@ def market(patient: Patient, venue: Venue) -> str:
     socket = venue.market_socket(names, **heard.callbacks())
     socket.open()
     try:
-        heard.until("open", FRAME_SECONDS)
         frame = heard.until("frame", FRAME_SECONDS)
         decode_market(frame, received_ns=0, market_ms=0)
     except MarketDataError as error:

@@ -10,8 +10,17 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from thunes.domain.executions import OrderRequest
-from thunes.domain.filters import EIGHT_PLACES, EXACT, ZERO, SymbolRules, market_step, order_violation, quote_amount
+from thunes.domain.executions import Order, OrderRequest
+from thunes.domain.filters import (
+    AT_THE_MARKET,
+    EIGHT_PLACES,
+    EXACT,
+    ZERO,
+    SymbolRules,
+    market_step,
+    order_violation,
+    quote_amount,
+)
 from thunes.domain.orderbook import OrderBook
 from thunes.errors import ExchangeError
 from thunes.messages import Levels, OrderType, Side, TimeInForce
@@ -28,6 +37,8 @@ class Standing:
     last_price: Decimal
     open_orders: int
     position: Decimal
+    algo_orders: int = 0
+    """Those of the open orders that wait for a stop price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,8 @@ class Plan:
     """Why what is left over expires; empty when it rests."""
     queue_ahead: Decimal = ZERO
     """What is displayed already at the price where it would rest."""
+    waits: bool = False
+    """For its stop price; until then it is not on the book."""
 
 
 def plan(request: OrderRequest, rules: SymbolRules, book: OrderBook, standing: Standing) -> Plan:
@@ -48,12 +61,49 @@ def plan(request: OrderRequest, rules: SymbolRules, book: OrderBook, standing: S
     _check_figures(request, rules)
     _check_symbol(request, rules)
     _check_filters(request, rules, standing, request.quantity)
+    if request.order_type.is_conditional:
+        _check_trigger(request, standing.last_price)
+        return Plan(request.quantity or ZERO, (), waits=True)
     if request.order_type is OrderType.MARKET:
         planned = _plan_market(request, rules, book)
         if request.quote_quantity is not None:
             _check_filters(request, rules, standing, planned.quantity)
         return planned
     return _plan_limit(request, rules, book)
+
+
+def triggered(order: Order, rules: SymbolRules, book: OrderBook) -> Plan:
+    """What an order does when the market has reached its stop price: it is a LIMIT or a MARKET order from then on."""
+    at_market = order.order_type in AT_THE_MARKET
+    request = OrderRequest(
+        order.symbol,
+        order.side,
+        OrderType.MARKET if at_market else OrderType.LIMIT,
+        order.remaining,
+        None,
+        None if at_market else order.price,
+        order.time_in_force,
+        order.client_order_id,
+    )
+    return _plan_market(request, rules, book) if at_market else _plan_limit(request, rules, book)
+
+
+def reaches(order: Order, price: Decimal) -> bool:
+    """Whether a trade at `price` sets the order off."""
+    return price >= order.stop_price if _waits_for_a_rise(order.order_type, order.side) else price <= order.stop_price
+
+
+def _waits_for_a_rise(order_type: OrderType, side: Side) -> bool:
+    """Stops of BUYs and profits of SELLs are above the market, the others below it."""
+    is_stop = order_type in (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
+    return is_stop is (side is Side.BUY)
+
+
+def _check_trigger(request: OrderRequest, last_price: Decimal) -> None:
+    stop = request.stop_price or ZERO
+    rises = _waits_for_a_rise(request.order_type, request.side)
+    if last_price and (stop <= last_price if rises else stop >= last_price):
+        raise ExchangeError(-2010, "Order would trigger immediately.")
 
 
 def funds_needed(request: OrderRequest, planned: Plan) -> Decimal:
@@ -63,19 +113,22 @@ def funds_needed(request: OrderRequest, planned: Plan) -> Decimal:
     """
     if request.side is Side.SELL:
         return planned.quantity if request.quote_quantity is None else _total(planned.takes)
-    if request.price is not None:
-        return quote_amount(request.price, planned.quantity)
+    if request.price is not None or request.stop_price is not None:
+        return quote_amount(request.price or request.stop_price or ZERO, planned.quantity)
     if request.quote_quantity is not None:
         return request.quote_quantity
     return sum((quote_amount(price, quantity) for price, quantity in planned.takes), ZERO)
 
 
 def _check_composition(request: OrderRequest) -> None:
-    """A MARKET order has one amount and no price, any other a price and a quantity."""
-    wanted = {"quantity": True, "price": True, "quoteOrderQty": False}
-    if request.order_type is OrderType.MARKET:
-        by_quote = request.quantity is None
-        wanted = {"quantity": not by_quote, "price": False, "quoteOrderQty": by_quote}
+    """A MARKET order has one amount; any other a quantity, and the prices of its type."""
+    by_quote = request.order_type is OrderType.MARKET and request.quantity is None
+    wanted = {
+        "quantity": not by_quote,
+        "price": request.order_type not in AT_THE_MARKET,
+        "quoteOrderQty": by_quote,
+        "stopPrice": request.order_type.is_conditional,
+    }
     for name, value in _figures(request).items():
         if wanted[name] and value is None:
             raise ExchangeError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
@@ -89,7 +142,12 @@ def _check_composition(request: OrderRequest) -> None:
 
 
 def _figures(request: OrderRequest) -> dict[str, Decimal | None]:
-    return {"quantity": request.quantity, "price": request.price, "quoteOrderQty": request.quote_quantity}
+    return {
+        "quantity": request.quantity,
+        "price": request.price,
+        "quoteOrderQty": request.quote_quantity,
+        "stopPrice": request.stop_price,
+    }
 
 
 def _check_figures(request: OrderRequest, rules: SymbolRules) -> None:
@@ -98,6 +156,7 @@ def _check_figures(request: OrderRequest, rules: SymbolRules) -> None:
         "quantity": rules.base_precision,
         "price": rules.quote_precision,
         "quoteOrderQty": rules.quote_precision,
+        "stopPrice": rules.quote_precision,
     }
     for name, value in _figures(request).items():
         if value is None:
@@ -132,6 +191,8 @@ def _check_filters(request: OrderRequest, rules: SymbolRules, standing: Standing
         last_price=standing.last_price,
         open_orders=standing.open_orders,
         position=standing.position,
+        stop_price=request.stop_price,
+        algo_orders=standing.algo_orders,
     )
     if broken is not None:
         raise ExchangeError(-1013, f"Filter failure: {broken}")

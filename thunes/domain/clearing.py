@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from thunes.domain.admission import Plan
-from thunes.domain.executions import EXPIRED, NEW, TRADE, Balance, Execution, Fill, Order, OrderRequest
+from thunes.domain.executions import EXPIRED, NEW, TRADE, WAITING, Balance, Execution, Fill, Order, OrderRequest
 from thunes.domain.filters import ZERO, SymbolRules, quote_amount
 from thunes.domain.ledger import Ledger
 from thunes.domain.order_index import OrderIndex
@@ -60,10 +60,16 @@ class Clearing:
             created_ms=now_ms,
             updated_ms=now_ms,
             queue_ahead=planned.queue_ahead,
+            stop_price=request.stop_price or ZERO,
+            working_ms=WAITING if planned.waits else now_ms,
         )
         self._next_order_id += 1
         self.ledger.lock(account, pays(order, rules), order.locked)
         return self._report(NEW, order)
+
+    def work(self, order: Order, queue_ahead: Decimal, now_ms: int) -> Execution:
+        """Puts an order on the book whose stop price the market has reached; it is reported as NEW again."""
+        return self._report(NEW, replace(order, working_ms=now_ms, updated_ms=now_ms, queue_ahead=queue_ahead))
 
     def fill(
         self, order: Order, rules: SymbolRules, price: Decimal, quantity: Decimal, now_ms: int, *, is_maker: bool

@@ -12,11 +12,15 @@ NEW = "NEW"
 TRADE = "TRADE"
 CANCELED = "CANCELED"
 EXPIRED = "EXPIRED"
+WAITING = -1
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """An order as an account asks for it: a MARKET has `quantity` or `quote_quantity`, the others have both others."""
+    """An order as an account asks for it: a MARKET has `quantity` or `quote_quantity`, all others a quantity.
+
+    A limit has a `price`, and what waits for the market a `stop_price`.
+    """
 
     symbol: str
     side: Side
@@ -26,6 +30,7 @@ class OrderRequest:
     price: Decimal | None
     time_in_force: TimeInForce = TimeInForce.GTC
     client_order_id: str = ""
+    stop_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,15 @@ class Order:
     expiry_reason: str = ""
     queue_ahead: Decimal = ZERO
     """What was displayed at its price when it came to rest and has not traded since: it waits behind that."""
+    stop_price: Decimal = ZERO
+    """The last price at which it becomes an order of the market; 0 for one that is that already."""
+    working_ms: int = 0
+    """When it came on the book; WAITING while the market has not reached its stop price."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is open and not on the book, because the market has not reached its stop price."""
+        return self.status.is_open and self.working_ms == WAITING
 
     @property
     def remaining(self) -> Decimal:
@@ -63,7 +77,8 @@ class Order:
         """What it holds back while open: quote asset for a BUY, base asset for a SELL. A MARKET order locks nothing."""
         if not self.status.is_open or self.order_type is OrderType.MARKET:
             return ZERO
-        return quote_amount(self.price, self.remaining) if self.side is Side.BUY else self.remaining
+        # One that will be a MARKET order has no price: what it costs is guessed at its stop price.
+        return quote_amount(self.price or self.stop_price, self.remaining) if self.side is Side.BUY else self.remaining
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,15 @@ class ExchangeFigures:
     """What the REST adapter knows of the venue."""
 
     used_weight: int
+    """Of the current minute."""
     clock_skew_ms: float
+    weight_limit: int = 0
+    order_counts: Mapping[str, int] = field(default_factory=dict)
+    """Unfilled orders by interval: 10S, 1D."""
+    paused_until_ns: int = 0
+    """The exchange wants no requests until then (monotonic); 0: it takes them."""
+    orders_held_until_ns: int = 0
+    """No order may be placed until then, for a pause or a full count; 0: one may."""
 
 
 @dataclass(frozen=True, slots=True)

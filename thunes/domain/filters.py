@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Context, Decimal
-from functools import lru_cache
 from math import lcm
 
 from thunes.domain.symbol_rules import ZERO, SymbolRules
@@ -32,6 +31,10 @@ EXACT = Context(prec=100, rounding=ROUND_DOWN)
 """Wide enough that no product or remainder of a request's figures is ever rounded."""
 
 
+AT_THE_MARKET = frozenset({OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT})
+"""Without a price of their own."""
+
+
 def round_down(value: Decimal, step: Decimal) -> Decimal:
     """The greatest multiple of `step` that is at most `value`; a step of 0 leaves it unchanged."""
     if not step:
@@ -45,9 +48,11 @@ def quote_amount(price: Decimal, quantity: Decimal) -> Decimal:
     return EXACT.quantize(EXACT.multiply(price, quantity), EIGHT_PLACES)
 
 
-@lru_cache(maxsize=4096)
 def market_step(lot: Decimal, market: Decimal) -> Decimal:
-    """The smallest quantity that is a multiple of both steps, either of which may be off (0)."""
+    """The smallest quantity that is a multiple of both steps, either of which may be off (0).
+
+    Not cached: 0.1 and 0.10 are one key, and what is rounded to a step takes over its decimals.
+    """
     if not lot or not market:
         return lot or market
     scale = min(int(lot.as_tuple().exponent), int(market.as_tuple().exponent))
@@ -76,6 +81,8 @@ class _Candidate:
     last_price: Decimal
     open_orders: int
     position: Decimal
+    stop_price: Decimal | None = None
+    algo_orders: int = 0
 
     def reference(self, minutes: int) -> Decimal:
         """The price that stands in for a missing one; 0 as long as nobody has traded."""
@@ -94,17 +101,21 @@ def order_violation(
     last_price: Decimal,
     open_orders: int = 0,
     position: Decimal = ZERO,
+    stop_price: Decimal | None = None,
+    algo_orders: int = 0,
 ) -> str | None:
     """The exchange's name of the first filter that the order breaks, in the order of filters.md, or None.
 
     `position` is the free and locked base balance plus what open BUY orders have yet to buy; `open_orders` those of the
-    account on the symbol. A MARKET order's notional is at the average price (or the last, where the symbol says so); as
+    account on the symbol, `algo_orders` those of them that wait for a stop price. The notional of an order without a
+    price of its own is at the average price (or the last, where the symbol says so); as
     long as nobody has traded there is no such price and the rules that need one do not bind.
     """
-    is_market = order_type is OrderType.MARKET
+    is_market = order_type in AT_THE_MARKET
     order = _Candidate(
-        side, is_market, price, quantity, quote_quantity, average_price, last_price, open_orders, position
-    )
+        side, is_market, price, quantity, quote_quantity, average_price, last_price, open_orders, position,
+        stop_price, algo_orders,
+    )  # fmt: skip
     return next((name for check in CHECKS if (name := check(rules, order)) is not None), None)
 
 
@@ -115,10 +126,10 @@ def _off_grid(value: Decimal, least: Decimal, most: Decimal, step: Decimal) -> b
 
 
 def _check_price(rules: SymbolRules, order: _Candidate) -> str | None:
-    if order.price is None or order.is_market:
-        return None
-    broken = order.price <= 0 or _off_grid(order.price, rules.min_price, rules.max_price, rules.tick_size)
-    return "PRICE_FILTER" if broken else None
+    for price in (None if order.is_market else order.price, order.stop_price):
+        if price is not None and (price <= 0 or _off_grid(price, rules.min_price, rules.max_price, rules.tick_size)):
+            return "PRICE_FILTER"
+    return None
 
 
 def _check_percent(rules: SymbolRules, order: _Candidate) -> str | None:
@@ -163,6 +174,11 @@ def _check_open_orders(rules: SymbolRules, order: _Candidate) -> str | None:
     return "MAX_NUM_ORDERS" if 0 < rules.max_num_orders <= order.open_orders else None
 
 
+def _check_algo_orders(rules: SymbolRules, order: _Candidate) -> str | None:
+    full = 0 < rules.max_num_algo_orders <= order.algo_orders
+    return "MAX_NUM_ALGO_ORDERS" if order.stop_price is not None and full else None
+
+
 def _check_position(rules: SymbolRules, order: _Candidate) -> str | None:
     if not rules.max_position or order.side is Side.SELL:
         return None
@@ -177,6 +193,7 @@ CHECKS: tuple[Callable[[SymbolRules, _Candidate], str | None], ...] = (
     _check_notional,
     _check_market_lot,
     _check_open_orders,
+    _check_algo_orders,
     _check_position,
 )
 """In the order of filters.md."""

@@ -9,7 +9,7 @@ from decimal import Decimal
 from thunes.domain import admission
 from thunes.domain.clearing import Clearing, EngineState, pays
 from thunes.domain.executions import CANCELED, EXPIRED, Balance, Execution, Fill, Order, OrderRequest
-from thunes.domain.filters import ZERO, SymbolRules, round_down
+from thunes.domain.filters import ZERO, SymbolRules, quote_amount, round_down
 from thunes.domain.ledger import Flow
 from thunes.domain.orderbook import OrderBook
 from thunes.domain.symbol_market import SymbolMarket
@@ -30,7 +30,8 @@ class MatchingEngine:
     displayed level stays taken until that level's next update. A resting order fills at its own price, by price and
     then by time: against the public book when its other side reaches the price, up to what is displayed; and on a
     public trade beyond its price, or at its price once what was displayed ahead of it has traded, up to what the trade
-    was for. Commissions are taken from what is received, truncated to 8 decimals.
+    was for. An order with a stop price waits off the book for a public trade that reaches it, and is a LIMIT or MARKET
+    order from then on. Commissions are taken from what is received, truncated to 8 decimals.
 
     Pure and single-threaded: time is an argument; everything refused raises ExchangeError and changes nothing.
     """
@@ -81,7 +82,8 @@ class MatchingEngine:
             return ()
         if isinstance(event, PublicTrade):
             market.tape.add(event)
-            return self._match_print(market, event) if market.resting else ()
+            matched = self._match_print(market, event) if market.resting else ()
+            return (*matched, *self._trigger(market, event)) if market.waiting else matched
         market.book.apply(event)
         return self._match_book(market, event.time_ms) if market.resting else ()
 
@@ -120,6 +122,42 @@ class MatchingEngine:
                     executions.append(self._fill_resting(market, order, quantity, trade.time_ms))
         return tuple(executions)
 
+    def _trigger(self, market: SymbolMarket, trade: PublicTrade) -> tuple[Execution, ...]:
+        """Sets off what waits for this price, oldest first; it meets the book as it stands."""
+        executions: list[Execution] = []
+        for order_id in list(market.waiting):
+            order = self._clearing.orders.get_open(order_id)
+            if admission.reaches(order, trade.price):
+                del market.waiting[order_id]
+                planned = admission.triggered(order, market.rules, market.book)
+                executions.append(self._clearing.work(order, planned.queue_ahead, trade.time_ms))
+                if self._can_pay(executions[-1].order, market, planned):
+                    self._execute(executions, market, planned, trade.time_ms)
+                else:
+                    broke = replace(planned, takes=(), expiry_reason="REJECTED")
+                    self._execute(executions, market, broke, trade.time_ms)
+        return tuple(executions)
+
+    def _can_pay(self, order: Order, market: SymbolMarket, planned: admission.Plan) -> bool:
+        """A stop that buys at the market was guessed at its stop price; the book may ask for more."""
+        cost = sum((quote_amount(price, quantity) for price, quantity in planned.takes), ZERO)
+        free = self._clearing.ledger.balance(order.account, pays(order, market.rules)).free
+        return order.side is Side.SELL or cost <= order.locked + free
+
+    def _execute(self, executions: list[Execution], market: SymbolMarket, planned: admission.Plan, now_ms: int) -> None:
+        """Takes what is planned, then lets the rest expire or rest; the order is the last execution's."""
+        rules = market.rules
+        order = executions[-1].order
+        market.book.consume(order.side, planned.takes)
+        for price, quantity in planned.takes:
+            executions.append(self._clearing.fill(order, rules, price, quantity, now_ms, is_maker=False))
+            order = executions[-1].order
+        if planned.expiry_reason:
+            reason = planned.expiry_reason
+            executions.append(self._clearing.end(order, rules, EXPIRED, now_ms, expiry_reason=reason))
+        elif order.status.is_open:
+            market.resting.add(order)
+
     # orders
 
     def place(
@@ -134,18 +172,11 @@ class MatchingEngine:
         planned = self._admit(account, market, request)
         if validate_only:
             return ()
-        rules = market.rules
-        executions = [self._clearing.accept(account, request, rules, planned, now_ms)]
-        market.book.consume(request.side, planned.takes)
-        for price, quantity in planned.takes:
-            order = executions[-1].order
-            executions.append(self._clearing.fill(order, rules, price, quantity, now_ms, is_maker=False))
-        order = executions[-1].order
-        if planned.expiry_reason:
-            reason = planned.expiry_reason
-            executions.append(self._clearing.end(order, rules, EXPIRED, now_ms, expiry_reason=reason))
-        elif order.status.is_open:
-            market.resting.add(order)
+        executions = [self._clearing.accept(account, request, market.rules, planned, now_ms)]
+        if planned.waits:
+            market.waiting[executions[0].order.order_id] = None
+        else:
+            self._execute(executions, market, planned, now_ms)
         return tuple(executions)
 
     def cancel(
@@ -212,7 +243,11 @@ class MatchingEngine:
         self._check_locked(state)
         self._clearing.restore(state)
         for order in self._clearing.orders.open_orders():
-            self._markets[order.symbol].resting.add(order)
+            market = self._markets[order.symbol]
+            if order.waits:
+                market.waiting[order.order_id] = None
+            else:
+                market.resting.add(order)
 
     def _check_locked(self, state: EngineState) -> None:
         locked = {(a, asset): b.locked for a, held in state.balances.items() for asset, b in held.items() if b.locked}
@@ -252,6 +287,7 @@ class MatchingEngine:
             last_price=market.last_price(),
             open_orders=len(orders),
             position=self._clearing.ledger.balance(account, rules.base).total + to_come,
+            algo_orders=sum(1 for order in orders if order.waits),
         )
 
     def _fill_resting(self, market: SymbolMarket, order: Order, quantity: Decimal, now_ms: int) -> Execution:
@@ -262,5 +298,8 @@ class MatchingEngine:
 
     def _cancel(self, order: Order, cancel_id: str, now_ms: int) -> Execution:
         market = self._markets[order.symbol]
-        market.resting.remove(order)
+        if order.waits:
+            del market.waiting[order.order_id]
+        else:
+            market.resting.remove(order)
         return self._clearing.end(order, market.rules, CANCELED, now_ms, cancel_id=cancel_id)

@@ -52,6 +52,7 @@ TRANSITIONS: Mapping[tuple[Phase, Heard], Phase] = {
     (Phase.APPROVED, Heard.ENDED): Phase.DONE,
     (Phase.APPROVED, Heard.REFUSED): Phase.DONE,
     (Phase.APPROVED, Heard.LOST): Phase.UNKNOWN,
+    (Phase.SENT, Heard.WITHHELD): Phase.DONE,
     (Phase.SENT, Heard.OPEN): Phase.OPEN,
     (Phase.SENT, Heard.ENDED): Phase.DONE,
     (Phase.SENT, Heard.REFUSED): Phase.DONE,

@@ -15,13 +15,15 @@ DEFAULT_MINUTES = 5
 class SymbolMarket:
     """What the matching engine keeps of a symbol."""
 
-    __slots__ = ("book", "resting", "rules", "tape")
+    __slots__ = ("book", "resting", "rules", "tape", "waiting")
 
     def __init__(self, rules: SymbolRules) -> None:
         self.rules = rules
         self.book = OrderBook()
         self.tape = Tape(rules.avg_price_minutes or rules.percent_price_minutes or DEFAULT_MINUTES)
         self.resting = RestingOrders()
+        self.waiting: dict[int, None] = {}
+        """Ids of the orders that wait for their stop price, oldest first."""
 
     def last_price(self) -> Decimal:
         """Of the newest public trade; before the first, the middle of the book or its only side; else 0."""

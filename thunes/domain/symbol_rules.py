@@ -46,6 +46,8 @@ class SymbolRules:
     sell_percent: tuple[Decimal, Decimal] = (ZERO, ZERO)
     percent_price_minutes: int = 0
     max_num_orders: int = 0
+    max_num_algo_orders: int = 0
+    """Open orders that wait for a stop price, at most."""
     max_position: Decimal = ZERO
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """The entry as the exchange answered it."""
@@ -149,6 +151,7 @@ READERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "MIN_NOTIONAL": _min_notional,
     "NOTIONAL": _notional,
     "MAX_NUM_ORDERS": lambda f: {"max_num_orders": int(f["maxNumOrders"])},
+    "MAX_NUM_ALGO_ORDERS": lambda f: {"max_num_algo_orders": int(f["maxNumAlgoOrders"])},
     "MAX_POSITION": lambda f: {"max_position": Decimal(f["maxPosition"])},
 }
 """In this order, so that a later reader wins where an entry has both eras' filters."""

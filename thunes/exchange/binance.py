@@ -1,97 +1,50 @@
-"""The exchange's REST side through python-binance's Client: its signing, parameters and errors; our types and times.
-
-One instance for each thread: a session is not shared. An error says whose it is: ExchangeError is the exchange's clear
-"no", NetworkError means that nobody knows whether the request was carried out.
-"""
+"""The exchange's REST endpoints, in our types and times."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-import requests
-from binance.client import Client
-from binance.exceptions import BinanceAPIException, BinanceRequestException
-
-from thunes.domain.figures import ExchangeFigures
+from thunes.domain.budget import Kind
 from thunes.domain.key_rights import KeyRights
 from thunes.domain.market import AccountBalances, Fill, OrderAnswer, OwnTrade
 from thunes.errors import ExchangeError, NetworkError
 from thunes.exchange import answers
 from thunes.exchange.answers import plain
+from thunes.exchange.rest import RestClient
 from thunes.messages import Candle, OrderType, PublicTrade, Side, TimeInForce
 
-T = TypeVar("T")
-
-FATE_UNKNOWN = frozenset({-1001, -1006, -1007, -1008})
-"""Codes that say nothing of whether the request was carried out (errors.md)."""
-
-MISSHAPEN = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError)
-"""What reading an answer raises that is not what is documented; a nesting too deep to read is a RecursionError."""
-
-TIMESTAMP_OUTSIDE_WINDOW = -1021
 NOT_SERVED = frozenset({403, 404, 405})
 """How a host answers that does not know a path, with a body of its own or none; a firewall says 403."""
 RECENT_ORDERS = 500
-USED_WEIGHT = "x-mbx-used-weight-1m"
 WITH_TIME_IN_FORCE = frozenset({OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
 
 
-class BinanceRest:
-    """Requests to one venue as one account. Times in milliseconds, amounts in Decimal.
+class BinanceRest(RestClient):
+    """Requests to one venue as one account. Times in milliseconds, amounts in Decimal. One instance for each thread.
 
-    Raises ExchangeError for a refusal, with the exchange's code and message, and NetworkError for a time-out, a lost
-    connection, a 5xx, a redirect or an answer that is not what the exchange documents: what the circuit breaker counts.
+    Raises ExchangeError for a refusal, with the exchange's code and message, HeldBack for what was not sent because the
+    exchange's limits leave no room now, and NetworkError for a time-out, a lost connection, a 5xx, a redirect or an
+    answer that is not what the exchange documents: what the circuit breaker counts.
     """
-
-    def __init__(
-        self,
-        base_url: str,
-        api_key: str,
-        api_secret: str,
-        *,
-        timeout: float,
-        wall_ms: Callable[[], int],
-        recv_window: int = 5_000,
-    ) -> None:
-        client = Client(api_key, api_secret, {"timeout": timeout}, ping=False)
-        client.API_URL = f"{base_url}/api"
-        client.MARGIN_API_URL = f"{base_url}/sapi"
-        client.REQUEST_RECVWINDOW = recv_window
-        # A proxy of the environment must not see, delay or answer an order.
-        client.session.trust_env = False
-        # A redirect would send the order again, and the key to wherever it points.
-        client.session.max_redirects = 0
-        self._client = client
-        self._wall_ms = wall_ms
-        self._used_weight = 0
-
-    def __repr__(self) -> str:
-        return f"BinanceRest({self._client.API_URL})"
-
-    @property
-    def figures(self) -> ExchangeFigures:
-        """What the answers' headers and the last look at the exchange's clock said."""
-        return ExchangeFigures(self._used_weight, float(self._client.timestamp_offset))
-
-    def sync_clock(self) -> None:
-        """Sign from now on with the exchange's time: half the round trip is taken as the way back."""
-        before = self._wall_ms()
-        server_ms = self._answer(lambda answer: int(answer["serverTime"]), self._client.get_server_time)
-        self._client.timestamp_offset = server_ms - (before + self._wall_ms()) // 2
 
     # --- the market ---
 
     def exchange_info(self, symbols: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-        """The entries of these symbols as answered; ExchangeError -1121 when the venue lacks one."""
+        """The entries of these symbols as answered; ExchangeError -1121 when the venue lacks one.
+
+        The gate learns the venue's limits.
+        """
         listed = ",".join(f'"{symbol}"' for symbol in symbols)
-        return self._call(
-            lambda info: {entry["symbol"]: entry for entry in info["symbols"]},
-            partial(self._client._get, "exchangeInfo", version="v3", data={"symbols": f"[{listed}]"}),
-        )
+
+        def entries(info: Any) -> dict[str, Mapping[str, Any]]:
+            self.gate.learn(info.get("rateLimits"))
+            return {entry["symbol"]: entry for entry in info["symbols"]}
+
+        request = partial(self._client._get, "exchangeInfo", version="v3", data={"symbols": f"[{listed}]"})
+        return self._call(entries, request)
 
     def klines(self, symbol: str, interval: str, *, limit: int, start_ms: int | None = None) -> tuple[Candle, ...]:
         """Candles, oldest first, from `start_ms` or the newest `limit`.
@@ -206,7 +159,7 @@ class BinanceRest:
             params["stopPrice"] = plain(stop_price)
         if order_type in WITH_TIME_IN_FORCE:
             params["timeInForce"] = str(time_in_force)
-        return self._call(answers.order, partial(self._client.create_order, **params))
+        return self._call(answers.order, partial(self._client.create_order, **params), Kind.PLACE, 1)
 
     def place_oco(
         self,
@@ -247,6 +200,8 @@ class BinanceRest:
         return self._call(
             lambda answer: answers.pair(answer, take_profit_id, stop_id),
             partial(self._client.create_oco_order, **params),
+            Kind.PLACE,
+            2,
         )
 
     def cancel(self, symbol: str, client_order_id: str) -> OrderAnswer:
@@ -255,7 +210,7 @@ class BinanceRest:
         An order of a list takes the whole list with it.
         """
         request = partial(self._client.cancel_order, symbol=symbol, origClientOrderId=client_order_id)
-        return self._call(answers.canceled, request)
+        return self._call(answers.canceled, request, Kind.CANCEL)
 
     def cancel_list(self, symbol: str, list_client_id: str) -> tuple[OrderAnswer, ...]:
         """Cancel an order list; its orders as they ended. ExchangeError -2011 when it is not open."""
@@ -263,57 +218,13 @@ class BinanceRest:
         return self._call(
             lambda answer: tuple(answers.canceled(row) for row in answer["orderReports"]),
             partial(self._client._delete, "orderList", True, data=params),
+            Kind.CANCEL,
         )
 
     def cancel_all(self, symbol: str) -> None:
         """Cancel what is open of a symbol, order lists too; nothing open is no error."""
         try:
-            self._call(lambda answer: answer, partial(self._client.cancel_all_open_orders, symbol=symbol))
+            self._call(lambda answer: answer, partial(self._client.cancel_all_open_orders, symbol=symbol), Kind.CANCEL)
         except ExchangeError as error:
             if error.code != -2011:
                 raise
-
-    # --- one request ---
-
-    def _call(self, shape: Callable[[Any], T], request: Callable[[], Any]) -> T:
-        """The answer to one request. One whose timestamp was refused was not carried out: with the exchange's clock
-        read anew it is sent again, once.
-        """
-        try:
-            return self._answer(shape, request)
-        except ExchangeError as error:
-            if error.code != TIMESTAMP_OUTSIDE_WINDOW:
-                raise
-            with suppress(ExchangeError, NetworkError):
-                self.sync_clock()
-            return self._answer(shape, request)
-
-    def _answer(self, shape: Callable[[Any], T], request: Callable[[], Any]) -> T:
-        """The answer to one request, in the shape wanted.
-
-        An answer that cannot be brought into it says nothing of whether the request was carried out, as silence does.
-        """
-        try:
-            answer = request()
-            self._note_headers(self._client.response)
-            return shape(answer)
-        except BinanceAPIException as error:
-            self._note_headers(error.response)
-            raise _as_ours(error) from error
-        except (BinanceRequestException, requests.RequestException, *MISSHAPEN) as error:
-            raise NetworkError(
-                f"The exchange did not answer as it should ({type(error).__name__}); ask again."
-            ) from error
-
-    def _note_headers(self, response: Any) -> None:
-        used = getattr(response, "headers", {}).get(USED_WEIGHT, "")
-        if used.isdecimal():
-            self._used_weight = int(used)
-
-
-def _as_ours(error: BinanceAPIException) -> ExchangeError | NetworkError:
-    code, status = error.code if isinstance(error.code, int) else 0, error.status_code
-    if status >= 500 or code in FATE_UNKNOWN or not code:
-        return NetworkError(f"The exchange answered {status} (code={code} {error.message}); its fate is unknown.")
-    retry_after = getattr(error.response, "headers", {}).get("Retry-After", "")
-    return ExchangeError(code, error.message, status, float(retry_after) if retry_after.isdecimal() else None)

@@ -6,16 +6,17 @@ exactly once, whoever ended it. Silence is not its business: its actor's watchdo
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import websocket
 
-from thunes.errors import MarketDataError
-from thunes.exchange.frames import Response, decode_account
+from thunes.domain.budget import Kind
+from thunes.errors import HeldBack, MarketDataError
+from thunes.exchange.account_frames import Response, decode_account
+from thunes.exchange.gate import Gate
+from thunes.exchange.keys import signer
 
 Spawn = Callable[[str, Callable[[], None]], None]
 OnFrame = Callable[[bytes, int], None]
@@ -67,7 +68,7 @@ class MarketSocket:
         why = "its reader failed"
         try:
             why = self._connect_and_read()
-        except (OSError, websocket.WebSocketException, MarketDataError) as error:
+        except (OSError, websocket.WebSocketException, MarketDataError, HeldBack) as error:
             why = _reason(error)
         finally:
             if self._socket is not None:
@@ -97,13 +98,31 @@ class AccountSocket(MarketSocket):
     """The account's events over the WebSocket API, subscribed by signature on every connection."""
 
     def __init__(
-        self, url: str, api_key: str, api_secret: str, *, wall_ms: Callable[[], int], **callbacks: Any
+        self,
+        url: str,
+        api_key: str,
+        api_secret: str,
+        *,
+        wall_ms: Callable[[], int],
+        gate: Gate | None = None,
+        **callbacks: Any,
     ) -> None:
+        """`gate` is the account's: connecting here is charged to the same address as REST."""
         super().__init__(url, ["account"], **callbacks)
         self._url = url
         self._api_key = api_key
-        self._api_secret = api_secret
+        self._sign = signer(api_secret)
         self._wall_ms = wall_ms
+        self._gate = gate or Gate(wall_ms=wall_ms, monotonic_ns=callbacks["monotonic_ns"])
+
+    def _connect_and_read(self) -> str:
+        self._gate.admit(Kind.SESSION)
+        try:
+            return super()._connect_and_read()
+        except websocket.WebSocketBadStatusException as error:
+            headers = {name.title(): value for name, value in (error.resp_headers or {}).items()}
+            self._gate.obey(self._gate.pause_asked(error.status_code, 0, "", headers))
+            raise
 
     def _prepare(self, socket: websocket.WebSocket) -> None:
         socket.send(self._subscription())
@@ -111,13 +130,20 @@ class AccountSocket(MarketSocket):
             response = decode_account(_next_frame(socket))
             if isinstance(response, Response) and response.id == SUBSCRIBE_ID:
                 if response.status != 200:
-                    raise websocket.WebSocketException(f"code={response.code} {response.message}")
+                    self._refused(response)
                 return
+
+    def _refused(self, response: Response) -> NoReturn:
+        """An answer in JSON says as a time what REST's Retry-After says in seconds."""
+        seconds = (response.retry_after_ms - self._wall_ms()) // 1000
+        headers = {"Retry-After": str(max(1, seconds))} if response.retry_after_ms else {}
+        self._gate.obey(self._gate.pause_asked(response.status, response.code, response.message, headers))
+        raise websocket.WebSocketException(f"code={response.code} {response.message}")
 
     def _subscription(self) -> str:
         params: dict[str, Any] = {"apiKey": self._api_key, "timestamp": self._wall_ms()}
         payload = "&".join(f"{name}={params[name]}" for name in sorted(params))
-        params["signature"] = hmac.new(self._api_secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+        params["signature"] = self._sign(payload.encode())
         request = {"id": SUBSCRIBE_ID, "method": "userDataStream.subscribe.signature", "params": params}
         return msgspec.json.encode(request).decode()
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from thunes.errors import ExchangeError
 from thunes.exchange.simulator import signing
 from thunes.exchange.simulator.limits import AddressLimits, Limits
@@ -16,10 +18,11 @@ Act = Callable[[], Any]
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An API key's secret and the account it trades for."""
+    """An API key's secret, or the public key that it was registered with, and the account it trades for."""
 
     secret: str
     account: str
+    public_key: Ed25519PublicKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,22 @@ class Dispatcher:
         self._keys = keys
 
     def answer(
-        self, endpoint: Endpoint, params: Params, address: AddressLimits, key: str | None, payload: bytes
+        self,
+        endpoint: Endpoint,
+        params: Params,
+        address: AddressLimits,
+        key: str | None,
+        payload: bytes,
+        logged_on: str = "",
     ) -> tuple[Any, str]:
-        """The result and the account it is about. Raises ExchangeError; `payload` is what the client signed."""
+        """The result and the account it is about. Raises ExchangeError; `payload` is what the client signed.
+
+        `logged_on` is the account of the session that asks, if any: it need not name a key and sign.
+        """
         weight = self._weight(endpoint, params, address)
         address.charge(self.wall(), 0 if endpoint.trades else weight)
         try:
-            account = self.authenticate(params, key, payload) if endpoint.signed else ""
+            account = self.authenticate(params, key, payload, logged_on) if endpoint.signed else ""
             act = endpoint.prepare(Call(params, account))
             params.finish()
             result = act()
@@ -82,20 +94,36 @@ class Dispatcher:
             address.charge(self.wall(), 1)
             raise
 
-    def authenticate(self, params: Params, key: str | None, payload: bytes) -> str:
+    def authenticate(self, params: Params, key: str | None, payload: bytes, logged_on: str = "") -> str:
         """The account of a signed request; raises ExchangeError -2014, -1102, -1021, -2015 or -1022."""
+        if logged_on and key is None:
+            self._check_time(params)
+            return logged_on
         checked = signing.check_key_format(key)
+        given = self._check_time(params, signed=True)
+        credentials = self._keys.credentials(checked)
+        if credentials is None:
+            raise ExchangeError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+        if credentials.public_key is not None:
+            signing.check_ed25519(credentials.public_key, payload, given)
+        else:
+            signing.check_signature(credentials.secret, payload, given)
+        return credentials.account
+
+    def _check_time(self, params: Params, signed: bool = False) -> str:
+        """Raises unless it is fresh; the signature, which has to be there when `signed`."""
         window = params.window()
         timestamp = params.integer("timestamp")
         if timestamp is None:
             raise missing("timestamp")
-        given = params.required("signature")
+        given = params.required("signature") if signed else ""
         signing.check_time(timestamp, window, self.wall())
-        credentials = self._keys.credentials(checked)
-        if credentials is None:
-            raise ExchangeError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
-        signing.check_signature(credentials.secret, payload, given)
-        return credentials.account
+        return given
+
+    def may_log_on(self, key: str) -> bool:
+        """Whether sessions can be authenticated with this key: only with Ed25519 ones (web-socket-api.md)."""
+        credentials = self._keys.credentials(key)
+        return credentials is not None and credentials.public_key is not None
 
 
 def error_body(error: ExchangeError) -> Mapping[str, Any]:

@@ -11,6 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from thunes.domain.executions import Balance
 from thunes.domain.matching import MatchingEngine
 from thunes.errors import HomeInUse, OperatorError
@@ -57,6 +59,8 @@ class Options:
     balance: Decimal = Decimal(10_000)
     key_may_withdraw: bool = False
     """Whether the account's key says so of itself; nothing can be withdrawn here."""
+    public_key: Ed25519PublicKey | None = None
+    """The account's key is an Ed25519 one, registered with this; its secret then signs nothing."""
     limits: LimitSettings = field(default_factory=LimitSettings)
     connections: ConnectionSettings = field(default_factory=ConnectionSettings)
 
@@ -184,9 +188,16 @@ class Embedded:
     def ws_api(self) -> str:
         return f"{self.stream}/ws-api/v3"
 
+    @property
+    def api_secret(self) -> str:
+        """Empty where the account's key is an Ed25519 one, whose secret only its owner has."""
+        return self.account.api_secret if self._options.public_key is None else ""
+
     def credentials(self, key: str) -> Credentials | None:
         """Whose key it is; None where nobody's."""
-        return Credentials(self.account.api_secret, self.account.name) if key == self.account.api_key else None
+        if key != self.account.api_key:
+            return None
+        return Credentials(self.account.api_secret, self.account.name, self._options.public_key)
 
     # putting together
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from thunes.domain.executions import CANCELED, Balance, Execution, Fill
+from thunes.domain.executions import CANCELED, WAITING, Balance, Execution, Fill
 from thunes.exchange.simulator.payloads import NO_ID, ZERO, figure
 
 
@@ -25,7 +25,7 @@ def execution_report(execution: Execution, scale: int) -> dict[str, Any]:
         "f": order.time_in_force.value,
         "q": figure(order.quantity),
         "p": figure(order.price),
-        "P": ZERO,
+        "P": figure(order.stop_price),
         "F": ZERO,
         "g": NO_ID,
         "C": "",
@@ -36,13 +36,14 @@ def execution_report(execution: Execution, scale: int) -> dict[str, Any]:
         "z": figure(order.executed),
         "T": time,
         "I": execution.execution_id,
-        "w": order.status.is_open,
+        "w": order.status.is_open and not order.waits,
         "O": order.created_ms * scale,
         "Z": figure(order.cumulative_quote),
         "Q": figure(order.quote_quantity),
-        "W": order.created_ms * scale,
         "V": "NONE",
     }
+    if order.working_ms != WAITING:
+        report["W"] = order.working_ms * scale
     if execution.kind == CANCELED:
         report |= {"c": execution.request_client_order_id, "C": order.client_order_id}
     if order.expiry_reason:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from thunes.domain.executions import Balance, Fill, Order
+from thunes.domain.executions import WAITING, Balance, Fill, Order
 from thunes.domain.orderbook import OrderBook
 from thunes.exchange.simulator.tables import Bar
 from thunes.messages import Levels, PublicTrade
@@ -167,6 +167,8 @@ def order_core(order: Order) -> dict[str, Any]:
         "side": order.side.value,
         "selfTradePreventionMode": "NONE",
     }
+    if order.stop_price:
+        core["stopPrice"] = figure(order.stop_price)
     return core | {"expiryReason": order.expiry_reason} if order.expiry_reason else core
 
 
@@ -186,7 +188,9 @@ def placed(order: Order, fills: Sequence[Fill], now_ms: int, response: str) -> d
     answer = acknowledged(order, now_ms)
     if response == "ACK":
         return answer
-    answer |= order_core(order) | {"workingTime": order.created_ms}
+    answer |= order_core(order)
+    if order.working_ms != WAITING:
+        answer["workingTime"] = order.working_ms
     if response == "RESULT":
         return answer
     return answer | {"fills": [fill_of_order(fill) for fill in fills]}
@@ -223,8 +227,8 @@ def order_status(order: Order) -> dict[str, Any]:
         "icebergQty": ZERO,
         "time": order.created_ms,
         "updateTime": order.updated_ms,
-        "isWorking": True,
-        "workingTime": order.created_ms,
+        "isWorking": order.working_ms != WAITING,
+        "workingTime": order.working_ms,
     } | order_core(order)
 
 

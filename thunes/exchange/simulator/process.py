@@ -16,6 +16,7 @@ import orjson
 from thunes.errors import OperatorError
 from thunes.exchange.simulator.embedded import Embedded, Options
 from thunes.exchange.simulator.server import PortInUse
+from thunes.exchange.simulator.signing import read_public_key
 from thunes.exchange.simulator.source_protocol import SYNTHETIC
 
 log = logging.getLogger(__name__)
@@ -72,13 +73,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fee", type=fee, default=Decimal("0.001"), metavar="RATE", help="commission, as a fraction")
     parser.add_argument("--balance", type=amount, default=Decimal(10_000), metavar="USDT", help="the account's first")
     parser.add_argument("--key-may-withdraw", action="store_true", help="the account's key says that it may; for tests")
+    parser.add_argument("--public-key", type=Path, metavar="FILE", help="the account's key is Ed25519, with this half")
     parser.add_argument("--parent", action="store_true", help="end when standard input does")
     parser.add_argument("--ready-json", action="store_true", help="report as JSON lines on standard output")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal; the process's exit status. A person's mistakes are one line each on standard error."""
-    options = Options(
+    try:
+        return asyncio.run(serve(options_of(arguments), parent=arguments.parent, as_json=arguments.ready_json))
+    except OperatorError as error:
+        print(error, file=sys.stderr)
+        return BAD_COMMAND
+    except PortInUse as error:
+        print(error, file=sys.stderr)
+        return FAILED
+
+
+def options_of(arguments: argparse.Namespace) -> Options:
+    """Raises OperatorError for a public key that is none."""
+    return Options(
         home=arguments.home,
         port=arguments.port,
         source=arguments.source,
@@ -89,15 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
         fee=arguments.fee,
         balance=arguments.balance,
         key_may_withdraw=arguments.key_may_withdraw,
+        public_key=read_public_key(arguments.public_key) if arguments.public_key is not None else None,
     )
-    try:
-        return asyncio.run(serve(options, parent=arguments.parent, as_json=arguments.ready_json))
-    except OperatorError as error:
-        print(error, file=sys.stderr)
-        return BAD_COMMAND
-    except PortInUse as error:
-        print(error, file=sys.stderr)
-        return FAILED
 
 
 async def serve(options: Options, *, parent: bool, as_json: bool) -> int:
@@ -130,7 +137,7 @@ def announce(running: Embedded, as_json: bool) -> None:
         "stream": running.stream,
         "ws_api": running.ws_api,
         "api_key": running.account.api_key,
-        "api_secret": running.account.api_secret,
+        "api_secret": running.api_secret,
     }
     if as_json:
         say({"event": "ready", **facts})

@@ -16,12 +16,13 @@ import orjson
 
 from thunes.domain.filters import SymbolRules
 from thunes.errors import SettingsError
+from thunes.messages import OrderType
 
 Entry: TypeAlias = Mapping[str, Any]
 """One element of exchangeInfo's `symbols`."""
 
 EIGHT_PLACES = Decimal("0.00000001")
-ORDER_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET")
+ORDER_TYPES = tuple(kind.value for kind in OrderType)
 
 
 def padded(number: str) -> str:
@@ -73,6 +74,7 @@ def quantity_filters(row: Mapping[str, str]) -> list[dict[str, Any]]:
             "avgPriceMins": 5,
         },
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
@@ -9,9 +10,14 @@ import secrets
 import string
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
-from thunes.errors import ExchangeError
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from thunes.errors import ExchangeError, OperatorError
 
 KEY_FORMAT = re.compile(r"[A-Za-z0-9]{64}")
 AHEAD_MS = 1000
@@ -75,3 +81,24 @@ def check_signature(secret: str, payload: bytes, given: str) -> None:
     """Raises ExchangeError -1022 unless `given`, hex in either case, signs `payload`; compares in constant time."""
     if not hmac.compare_digest(signature(secret, payload).encode(), given.lower().encode()):
         raise ExchangeError(-1022, "Signature for this request is not valid.")
+
+
+def check_ed25519(key: Ed25519PublicKey, payload: bytes, given: str) -> None:
+    """Raises ExchangeError -1022 unless `given`, in base64, is the private key's signature of `payload`."""
+    try:
+        key.verify(base64.b64decode(given, validate=True), payload)
+    except (ValueError, InvalidSignature):
+        raise ExchangeError(-1022, "Signature for this request is not valid.") from None
+
+
+def read_public_key(path: Path) -> Ed25519PublicKey:
+    """The Ed25519 public key of a PEM file. Raises OperatorError."""
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read ({error.strerror}): give a public key as a PEM file") from error
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise OperatorError(f"{path} is no Ed25519 public key: make one with `openssl pkey -in KEY -pubout`")
+    return key

@@ -70,9 +70,19 @@ class Store:
             self._database.connect()
             with self._bound():
                 self._database.create_tables(tables.ALL)
+                self._add_columns()
         except peewee.DatabaseError as error:
             self._database.close()
             raise OperatorError(f"{path} cannot be used ({error}): mend or remove it, or use another --home") from error
+
+    def _add_columns(self) -> None:
+        """Orders of a database from before there were stops: none of them waits for anything."""
+        known = {column.name for column in self._database.get_columns("order")}
+        if "stop_price" not in known:
+            with self._database.atomic():
+                self._driver.execute_sql("ALTER TABLE \"order\" ADD COLUMN stop_price TEXT NOT NULL DEFAULT '0'")
+                self._driver.execute_sql('ALTER TABLE "order" ADD COLUMN working_ms INTEGER NOT NULL DEFAULT 0')
+                self._driver.execute_sql('UPDATE "order" SET working_ms = created_ms')
 
     def close(self) -> None:
         self._database.close()

@@ -82,6 +82,8 @@ class OrderRow(peewee.Model):
     updated_ms = peewee.IntegerField()
     expiry_reason = peewee.TextField()
     queue_ahead = peewee.TextField()
+    stop_price = peewee.TextField()
+    working_ms = peewee.IntegerField()
 
     class Meta:
         table_name = "order"
@@ -199,6 +201,8 @@ def as_order(row: Any) -> Order:
         updated_ms=row.updated_ms,
         expiry_reason=row.expiry_reason,
         queue_ahead=Decimal(row.queue_ahead),
+        stop_price=Decimal(row.stop_price),
+        working_ms=row.working_ms,
     )
 
 

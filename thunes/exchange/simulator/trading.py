@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from thunes.domain.executions import OrderRequest
+from thunes.domain.filters import AT_THE_MARKET
 from thunes.errors import ExchangeError
 from thunes.exchange.simulator import payloads
 from thunes.exchange.simulator.dispatch import Act, Call
@@ -17,12 +18,6 @@ from thunes.exchange.simulator.store import ENDLESS, Span
 from thunes.messages import OrderStatus, OrderType, Side, TimeInForce
 
 DAY_MS = 86_400_000
-UNSUPPORTED_TYPES = {
-    "STOP_LOSS": "Stop loss orders are not supported for this symbol.",
-    "STOP_LOSS_LIMIT": "Stop loss limit orders are not supported for this symbol.",
-    "TAKE_PROFIT": "Take profit orders are not supported for this symbol.",
-    "TAKE_PROFIT_LIMIT": "Take profit limit orders are not supported for this symbol.",
-}
 UNSUPPORTED_PARAMETERS = {
     "icebergQty": "Iceberg orders are not supported for this symbol.",
     "trailingDelta": "Trailing stop orders are not supported for this symbol.",
@@ -136,8 +131,6 @@ class Trading:
         for name, message in UNSUPPORTED_PARAMETERS.items():
             if params.text(name) is not None:
                 raise ExchangeError(-2010, message)
-        if params.has("stopPrice"):
-            raise not_required("stopPrice")
         if params.text("selfTradePreventionMode") not in (None, "NONE"):
             raise not_valid("selfTradePreventionMode")
         client_id = params.text("newClientOrderId", CLIENT_ID) or self._exchange.new_id()
@@ -151,6 +144,7 @@ class Trading:
             price=params.decimal("price", rules.quote_precision),
             time_in_force=time_in_force(params, kind),
             client_order_id=client_id,
+            stop_price=params.decimal("stopPrice", rules.quote_precision),
         )
         check_composition(request)
         return request, response_type(params, kind)
@@ -158,8 +152,6 @@ class Trading:
 
 def order_type(params: Params) -> OrderType:
     value = params.required("type")
-    if value in UNSUPPORTED_TYPES:
-        raise ExchangeError(-2010, UNSUPPORTED_TYPES[value])
     try:
         return OrderType(value)
     except ValueError:
@@ -167,11 +159,12 @@ def order_type(params: Params) -> OrderType:
 
 
 def time_in_force(params: Params, kind: OrderType) -> TimeInForce:
-    """A LIMIT order needs one, and no other may have one."""
+    """An order with a limit needs one, and no other may have one; LIMIT_MAKER rests for as long as it can."""
     value = params.choice("timeInForce", TimeInForce, ExchangeError(-1115, "Invalid timeInForce."))
-    if kind is OrderType.LIMIT and value is None:
+    timed = kind in (OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT)
+    if timed and value is None:
         raise missing("timeInForce")
-    if kind is not OrderType.LIMIT and value is not None:
+    if not timed and value is not None:
         raise not_required("timeInForce")
     return TimeInForce.GTC if value is None else value
 
@@ -179,8 +172,9 @@ def time_in_force(params: Params, kind: OrderType) -> TimeInForce:
 def check_composition(request: OrderRequest) -> None:
     """Refuse what the type of order lacks or does not take (rest-api.md, "New order")."""
     if request.order_type is OrderType.MARKET:
-        if request.price is not None:
-            raise not_required("price")
+        for name, value in (("price", request.price), ("stopPrice", request.stop_price)):
+            if value is not None:
+                raise not_required(name)
         if request.quantity is None and request.quote_quantity is None:
             message = "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!"
             raise ExchangeError(-1102, message)
@@ -191,14 +185,20 @@ def check_composition(request: OrderRequest) -> None:
         raise not_required("quoteOrderQty")
     if request.quantity is None:
         raise missing("quantity")
-    if request.price is None:
-        raise missing("price")
+    for name, value, wanted in (
+        ("price", request.price, request.order_type not in AT_THE_MARKET),
+        ("stopPrice", request.stop_price, request.order_type.is_conditional),
+    ):
+        if wanted and value is None:
+            raise missing(name)
+        if not wanted and value is not None:
+            raise not_required(name)
 
 
 def response_type(params: Params, kind: OrderType) -> str:
     value = params.text("newOrderRespType")
     if value is None:
-        return "ACK" if kind is OrderType.LIMIT_MAKER else "FULL"
+        return "FULL" if kind in (OrderType.MARKET, OrderType.LIMIT) else "ACK"
     if value not in RESPONSES:
         raise not_valid("newOrderRespType")
     return value

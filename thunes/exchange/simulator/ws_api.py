@@ -15,9 +15,11 @@ from thunes.exchange.simulator import signing
 from thunes.exchange.simulator.connections import Connection
 from thunes.exchange.simulator.dispatch import Dispatcher, Endpoint, error_body
 from thunes.exchange.simulator.limits import AddressLimits
+from thunes.exchange.simulator.logon import Logon
 from thunes.exchange.simulator.params import Params
 
 SESSION_WEIGHT = 2
+LOGON = "session.logon"
 MOST_SUBSCRIPTIONS = 1000
 
 
@@ -59,7 +61,11 @@ class ApiSession:
         self._show_limits = show_limits
         self._subscriptions: dict[int, str] = {}
         self._next_subscription = 0
+        self._logon = Logon(self._now_ms())
         self._session_methods: dict[str, Callable[[Params, str], Any]] = {
+            "session.status": self._status,
+            "session.logout": self._log_out,
+            "userDataStream.subscribe": self._subscribe_logged_on,
             "userDataStream.subscribe.signature": self._subscribe,
             "userDataStream.unsubscribe": self._unsubscribe,
             "session.subscriptions": self._list,
@@ -95,7 +101,7 @@ class ApiSession:
     def _error(self, error: ExchangeError) -> dict[str, Any]:
         body = dict(error_body(error))
         if error.retry_after is not None:
-            now_ms = int(self._dispatcher.wall() * 1000)
+            now_ms = self._now_ms()
             body["data"] = {"serverTime": now_ms, "retryAfter": now_ms + int(error.retry_after * 1000)}
         return body
 
@@ -112,6 +118,8 @@ class ApiSession:
         values = {key: as_parameter(value) for key, value in sent.items() if key not in ("apiKey", "returnRateLimits")}
         params, key = Params(values), sent.get("apiKey")
         payload = signing.socket_payload(sent)
+        if name == LOGON:
+            return self._log_on(params, as_key(key), payload)
         if name in self._session_methods:
             self._address.charge(self._dispatcher.wall(), SESSION_WEIGHT)
             if name.endswith(".signature"):
@@ -122,7 +130,43 @@ class ApiSession:
         if endpoint is None:
             self._address.charge(self._dispatcher.wall(), 1)
             raise ExchangeError(-1020, "This operation is not supported.")
-        return self._dispatcher.answer(endpoint, params, self._address, as_key(key), payload)
+        logged_on = "" if "apiKey" in sent else self._logon.account
+        return self._dispatcher.answer(endpoint, params, self._address, as_key(key), payload, logged_on)
+
+    def _log_on(self, params: Params, key: str | None, payload: bytes) -> tuple[dict[str, Any], str]:
+        self._address.charge(self._dispatcher.wall(), SESSION_WEIGHT)
+        account = self._dispatcher.authenticate(params, key, payload)
+        params.finish()
+        if key is None or not self._dispatcher.may_log_on(key):
+            raise ExchangeError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+        self._logon.begin(key, account, self._now_ms())
+        return self._session(), account
+
+    def _status(self, params: Params, _account: str) -> dict[str, Any]:
+        params.finish()
+        return self._session()
+
+    def _log_out(self, params: Params, _account: str) -> dict[str, Any]:
+        params.finish()
+        subscription = self._logon.end()
+        if subscription in self._subscriptions:
+            self._terminate(subscription)
+        return self._session()
+
+    def _session(self) -> dict[str, Any]:
+        return self._logon.facts(
+            self._now_ms(), self._scale, limits=self._show_limits, subscribed=bool(self._subscriptions)
+        )
+
+    def _now_ms(self) -> int:
+        return int(self._dispatcher.wall() * 1000)
+
+    def _subscribe_logged_on(self, params: Params, _account: str) -> dict[str, int]:
+        if not self._logon.account:
+            raise ExchangeError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+        answer = self._subscribe(params, self._logon.account)
+        self._logon.subscription = answer["subscriptionId"]
+        return answer
 
     def _subscribe(self, params: Params, account: str) -> dict[str, int]:
         params.finish()
@@ -140,13 +184,14 @@ class ApiSession:
         params.finish()
         if wanted is not None and wanted not in self._subscriptions:
             raise ExchangeError(-2036, "User Data Stream subscription not active.")
-        ended = list(self._subscriptions) if wanted is None else [wanted]
-        now_ms = int(self._dispatcher.wall() * 1000)
-        for number in ended:
-            del self._subscriptions[number]
-            event = {"e": "eventStreamTerminated", "E": now_ms * self._scale}
-            self.connection.send(orjson.dumps({"subscriptionId": number, "event": event}))
+        for number in list(self._subscriptions) if wanted is None else [wanted]:
+            self._terminate(number)
         return {}
+
+    def _terminate(self, number: int) -> None:
+        del self._subscriptions[number]
+        event = {"e": "eventStreamTerminated", "E": self._now_ms() * self._scale}
+        self.connection.send(orjson.dumps({"subscriptionId": number, "event": event}))
 
     def _list(self, params: Params, _account: str) -> list[dict[str, int]]:
         params.finish()
