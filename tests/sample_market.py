@@ -50,7 +50,7 @@ def entry(symbol: str = "ABCXYZ", *, without: tuple[str, ...] = (), **filters: d
         "quoteAsset": symbol[3:],
         "baseAssetPrecision": 8,
         "quoteAssetPrecision": 8,
-        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
+        "orderTypes": [kind.value for kind in OrderType],
         "quoteOrderQtyMarketAllowed": True,
         "filters": [{"filterType": name, **members} for name, members in named.items()],
     }
@@ -80,6 +80,21 @@ def limit_order(
     return OrderRequest(
         "ABCXYZ", side, order_type, Decimal(quantity), None, Decimal(price), time_in_force, client_order_id=name
     )
+
+
+def stop_order(
+    side: Side,
+    stop_price: str,
+    price: str | None = None,
+    *,
+    quantity: str = "3",
+    order_type: OrderType = OrderType.STOP_LOSS_LIMIT,
+    name: str = "s1",
+) -> OrderRequest:
+    return OrderRequest(
+        "ABCXYZ", side, order_type, Decimal(quantity), None, decimal(price), client_order_id=name,
+        stop_price=Decimal(stop_price),
+    )  # fmt: skip
 
 
 def levels(*pairs: tuple[str, str]) -> Levels:
