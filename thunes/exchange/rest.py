@@ -6,6 +6,8 @@ ExchangeError is the exchange's clear "no", NetworkError means that nobody knows
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -59,6 +61,7 @@ class RestClient:
             else {"api_secret": api_secret}
         )
         client = Client(api_key, requests_params={"timeout": timeout}, ping=False, **own)
+        _close_loop(client)
         client.API_URL = f"{base_url}/api"
         client.MARGIN_API_URL = f"{base_url}/sapi"
         client.REQUEST_RECVWINDOW = recv_window
@@ -151,3 +154,13 @@ def own_words(error: Exception) -> tuple[int, str]:
     code, message = getattr(error, "code", 0), getattr(error, "message", "")
     known = code if type(code) is int else 0
     return known, str(message) if known else " ".join(str(message).split())[:LONGEST_PAGE]
+
+
+def _close_loop(client: Client) -> None:
+    """In every thread but the main one the library makes an event loop for coroutines that we never ask for.
+
+    It would stay open, with its two sockets, until the thread's client is forgotten.
+    """
+    if threading.current_thread() is not threading.main_thread() and not client.loop.is_running():
+        client.loop.close()
+        asyncio.set_event_loop(None)
