@@ -29,6 +29,8 @@ class Scripted(Strategy):
         self.file = Path(os.environ[FOLDER]) / f"{symbol}.json"
         self.tick: Tick | None = None
         self.done = self._told()
+        self.selling = False
+        """All is to be sold, on each candle until nothing is held."""
 
     def on_tick(self, tick: Tick, _holding: Holding | None) -> None:
         self.tick = tick
@@ -36,10 +38,12 @@ class Scripted(Strategy):
     def on_candle(self, candle: Candle, holding: Holding | None) -> Intent | None:
         super().on_candle(candle, holding)
         told = self._told()
-        if told == self.done or self.tick is None:
+        again = self.selling and told == self.done and holding is not None
+        if self.tick is None or (told == self.done and not again):
             return None
-        self.done = told
-        return intent(json.loads(told), self.tick)
+        self.done, wanted = told, json.loads(told)
+        self.selling = wanted["kind"] == "all"
+        return intent(wanted, self.tick)
 
     def _told(self) -> str:
         return self.file.read_text() if self.file.exists() else ""

@@ -40,8 +40,8 @@ class Snapshot:
 class LiveBook:
     """One symbol: out of sync at first, after `lose` and after a gap; in sync once a snapshot and updates meet.
 
-    What it returns is the book's changes to apply in order, the first after being out of sync a snapshot. While it is in
-    sync, the book made of them is the venue's as it was after update `last_id`.
+    What it returns is the book's changes to apply in order, the first after being out of sync a snapshot. While it is
+    in sync, the book made of them is the venue's as it was after update `last_id`.
     """
 
     def __init__(self, symbol: str) -> None:

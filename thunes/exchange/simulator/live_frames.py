@@ -15,8 +15,8 @@ from thunes.exchange.simulator.tables import Bar
 from thunes.messages import Candle, PublicTrade
 
 STREAMS = ("depth@100ms", "trade", "kline_1m")
-"""What is subscribed of each symbol. bookTicker is left out: between two depth updates it would set levels that the next
-update need not mention, and so leave a book that never was.
+"""What is subscribed of each symbol. bookTicker is left out: between two depth updates it would set levels that the
+next update need not mention, and so leave a book that never was.
 """
 MINUTE = "1m"
 
@@ -135,7 +135,8 @@ def decode_depth(body: bytes) -> Snapshot:
 def decode_klines(symbol: str, body: bytes, *, newest_forms: bool) -> tuple[Bar, ...]:
     """The answer of `GET /api/v3/klines` of one-minute candles; `newest_forms` says whether the last is still open.
 
-    Which are closed is told by their order, not by a clock: a feed may run at a speed of its own. Raises MarketDataError.
+    Which are closed is told by their order, not by a clock: a feed may run at a speed of its own. Raises
+    MarketDataError.
     """
     try:
         rows = KLINES.decode(body)

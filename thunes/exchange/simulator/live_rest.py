@@ -26,7 +26,10 @@ OWN = ("permissions", "permissionSets", "defaultSelfTradePreventionMode", "allow
 
 
 class LiveRest:
-    """Unsigned requests, each within its time. Raises NetworkError where there is no answer, ExchangeError for a "no"."""
+    """Unsigned requests, each within its time.
+
+    Raises NetworkError where there is no answer, ExchangeError for a "no", MarketDataError for what cannot be read.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, url: str, seconds: float) -> None:
         self._session = session
