@@ -89,6 +89,13 @@ class Run(Section):
             raise ValueError(f"{value!r} is no file and no folder; give one, or `synthetic`")
         return value
 
+    @field_validator("venue")
+    @classmethod
+    def _open(cls, value: str) -> str:
+        if value == "paper":
+            raise ValueError("paper is not served by this version; use sim, testnet or demo")
+        return value
+
 
 class Risk(Section):
     max_daily_loss: Money = Field(gt=0, description="loss since 00:00 UTC (market time) that activates the kill switch")
@@ -116,11 +123,9 @@ class Breaker(Section):
 
 class Exchange(Section):
     timeout: float = Field(gt=0, description="wall time that a request may take")
-    rest_url: str = Field(
-        description="another base address for REST, for paper that of the market data; empty: the exchange's own"
-    )
+    rest_url: str = Field(description="testnet, demo: another base address for REST; empty: the exchange's own")
     stream_url: str = Field(description="the same for the market streams")
-    ws_api_url: str = Field(description="testnet, demo: the same for the WebSocket API")
+    ws_api_url: str = Field(description="the same for the WebSocket API")
 
 
 class Supervisor(Section):

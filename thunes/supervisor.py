@@ -53,7 +53,7 @@ from thunes.strategies.base import params_hash
 from thunes.strategies.loader import load as load_strategy
 from thunes.summary import summary
 from thunes.system import Sources, machine_figures, read_figures
-from thunes.venue import EMBEDDED, EmbeddedExchange, Endpoints, market_arguments, public_endpoints
+from thunes.venue import EmbeddedExchange, Endpoints, public_endpoints
 
 log = logging.getLogger("thunes")
 
@@ -182,7 +182,7 @@ class System:
 
     def endpoints(self) -> Endpoints:
         """Where the venue is; the embedded exchange is started for it."""
-        if self.venue not in EMBEDDED:
+        if self.venue != "sim":
             keys = load_keys(os.environ)
             return public_endpoints(self.venue, self.settings.exchange, keys)
         self.exchange = EmbeddedExchange(
@@ -194,10 +194,13 @@ class System:
         run, simulator = self.settings.run, self.settings.simulator
         given = {
             "--home": self.home.path,
+            "--source": run.source,
+            "--seed": run.seed,
+            "--speed": self.settings.speed,
             "--symbols": ",".join(run.symbols),
+            "--trend": simulator.trend,
             "--fee": simulator.fee,
             "--balance": simulator.balance,
-            **market_arguments(self.settings),
         }
         return [str(part) for flag in given.items() for part in flag]
 
@@ -451,7 +454,7 @@ class System:
 
 def account_name(venue: str, api_key: str) -> str:
     """Whose account a home belongs to, without saying the key."""
-    return "embedded" if venue in EMBEDDED else hashlib.sha256(api_key.encode()).hexdigest()[:12]
+    return "embedded" if venue == "sim" else hashlib.sha256(api_key.encode()).hexdigest()[:12]
 
 
 if __name__ == "__main__":

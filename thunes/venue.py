@@ -1,4 +1,4 @@
-"""The venue a system trades on: its addresses and keys, and, for `sim` and `paper`, the embedded exchange's process."""
+"""The venue a system trades on: its addresses and keys, and, for `sim`, the embedded exchange's process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Protocol
 
 from thunes.errors import OperatorError, SettingsError, ThunesError
 from thunes.sections import Exchange
-from thunes.settings import Keys, Settings, load_keys
+from thunes.settings import Keys, load_keys
 from thunes.storage.home import Home
 
 log = logging.getLogger(__name__)
@@ -21,8 +21,6 @@ log = logging.getLogger(__name__)
 Spawn = Callable[[str, Callable[[], None]], None]
 
 READY_SECONDS = 30.0
-EMBEDDED = ("sim", "paper")
-"""Venues whose orders go to the embedded exchange."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,16 +169,6 @@ class EmbeddedExchange:
                 self._words.append(said)
 
 
-def market_arguments(settings: Settings) -> dict[str, object]:
-    """The flags by which the embedded exchange is told its market: a played one of `sim`, the live one of `paper`."""
-    run, other = settings.run, settings.exchange
-    if run.venue == "paper":
-        addresses = {"--live-rest": other.rest_url, "--live-stream": other.stream_url}
-        return {"--source": "live", **{flag: url for flag, url in addresses.items() if url}}
-    trend = settings.simulator.trend
-    return {"--source": run.source, "--seed": run.seed, "--speed": settings.speed, "--trend": trend}
-
-
 def public_endpoints(venue: str, other: Exchange, keys: Keys) -> Endpoints:
     """The exchange's own addresses of `testnet` and `demo`, or those that the settings give instead."""
     rest, stream, ws_api = PUBLIC[venue]
@@ -202,7 +190,7 @@ def credentials(home: Home, environ: Mapping[str, str]) -> Endpoints | None:
             return None
         rest = str(run.get("exchange", "")) or PUBLIC[venue][0]
         return Endpoints(rest, "", "", keys.api_key.get_secret_value(), keys.api_secret.get_secret_value())
-    if venue not in EMBEDDED or not home.exchange_database.exists():
+    if venue != "sim" or not home.exchange_database.exists():
         return None
     database = sqlite3.connect(f"file:{home.exchange_database}?mode=ro", uri=True, timeout=1.0)
     try:

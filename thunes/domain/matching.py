@@ -14,7 +14,7 @@ from thunes.domain.ledger import Flow
 from thunes.domain.orderbook import OrderBook
 from thunes.domain.symbol_market import SymbolMarket
 from thunes.errors import ExchangeError, OperatorError
-from thunes.messages import BookChanged, MarketEvent, PublicTrade, Side
+from thunes.messages import MarketEvent, PublicTrade, Side
 
 __all__ = ["Balance", "EngineState", "Execution", "Fill", "MatchingEngine", "Order", "OrderRequest"]
 
@@ -82,22 +82,10 @@ class MatchingEngine:
             return ()
         if isinstance(event, PublicTrade):
             market.tape.add(event)
-            if market.halted:
-                return ()
             matched = self._match_print(market, event) if market.resting else ()
             return (*matched, *self._trigger(market, event)) if market.waiting else matched
-        market.halted = market.halted and not (isinstance(event, BookChanged) and event.snapshot)
-        if market.halted:
-            return ()
         market.book.apply(event)
         return self._match_book(market, event.time_ms) if market.resting else ()
-
-    def halt(self, symbol: str) -> None:
-        """Closes the symbol's market until the next snapshot of its book: nothing fills, orders are refused with -2010.
-
-        The book stays what it was; what is open stays open, and can be cancelled.
-        """
-        self._symbol_market(symbol).halted = True
 
     def _match_book(self, market: SymbolMarket, now_ms: int) -> tuple[Execution, ...]:
         executions: list[Execution] = []
@@ -282,8 +270,6 @@ class MatchingEngine:
             raise ExchangeError(-1121, "Invalid symbol.") from None
 
     def _admit(self, account: str, market: SymbolMarket, request: OrderRequest) -> admission.Plan:
-        if market.halted:
-            raise ExchangeError(-2010, "Market is closed.")
         planned = admission.plan(request, market.rules, market.book, self._standing(account, market))
         if self._clearing.orders.is_open(account, request.client_order_id):
             raise ExchangeError(-2010, "Duplicate order sent.")

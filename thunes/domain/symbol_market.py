@@ -15,13 +15,11 @@ DEFAULT_MINUTES = 5
 class SymbolMarket:
     """What the matching engine keeps of a symbol."""
 
-    __slots__ = ("book", "halted", "resting", "rules", "tape", "waiting")
+    __slots__ = ("book", "resting", "rules", "tape", "waiting")
 
     def __init__(self, rules: SymbolRules) -> None:
         self.rules = rules
         self.book = OrderBook()
-        self.halted = False
-        """Whether the book is not known to be the market's: nothing trades until the next snapshot."""
         self.tape = Tape(rules.avg_price_minutes or rules.percent_price_minutes or DEFAULT_MINUTES)
         self.resting = RestingOrders()
         self.waiting: dict[int, None] = {}

@@ -137,7 +137,7 @@ class RestClient:
             return ExchangeError(code or TOO_MANY_REQUESTS, message, status, pause.seconds if pause else None), pause
         if not isinstance(error, BinanceAPIException):
             return not_as_it_should(error), pause
-        if not 400 <= status < 500 or code in FATE_UNKNOWN or not code:
+        if status >= 500 or code in FATE_UNKNOWN or not code:
             text = f"The exchange answered {status} (code={code} {message}); its fate is unknown."
             return NetworkError(text), pause
         return ExchangeError(

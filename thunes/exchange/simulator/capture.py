@@ -154,18 +154,17 @@ class _Reader:
         return tuple(events)
 
     def _depth(self, data: Data) -> tuple[MarketEvent, ...]:
-        """A change of the book. One that is older than the best prices known says nothing of those or beyond them."""
+        """A change of the book. One that is older than the best prices known leaves those as they are."""
         if data.u <= self._depth_id:
             return ()
         if self._depth_id + 1 < data.U:
             raise ValueError(f"a gap in the book, whose update {self._depth_id} is followed by {data.U}")
         self._depth_id = data.u
-        bids, asks = levels(data.b), levels(data.a)
-        if self._top is not None and self._top[0] > data.u:
-            top = self._top[1]
-            bids = tuple(each for each in bids if each[0] < top.bid)
-            asks = tuple(each for each in asks if each[0] > top.ask)
-        return (BookChanged(self._symbol, self._now_ms, bids, asks),)
+        change = BookChanged(self._symbol, self._now_ms, levels(data.b), levels(data.a))
+        if self._top is None or self._top[0] <= data.u:
+            return (change,)
+        top = self._top[1]
+        return change, TopChanged(self._symbol, self._now_ms, top.bid, top.bid_quantity, top.ask, top.ask_quantity)
 
     def _ticker(self, data: Data) -> tuple[TopChanged, ...]:
         if data.u <= self._depth_id:

@@ -11,11 +11,8 @@ from thunes.exchange.simulator import api_keys
 from thunes.exchange.simulator.api_keys import ApiKeys
 from thunes.exchange.simulator.dispatch import Endpoint
 from thunes.exchange.simulator.market_data import MarketData
-from thunes.exchange.simulator.methods import METHODS
 from thunes.exchange.simulator.params import Params
 from thunes.exchange.simulator.trading import Trading
-
-__all__ = ["METHODS", "by_method", "rest"]
 
 Weight = Callable[[Params], int]
 
@@ -87,6 +84,33 @@ def rest(data: MarketData, trading: Trading, keys: ApiKeys) -> dict[tuple[str, s
         ("GET", "/api/v3/rateLimit/order"): Endpoint(trading.order_counts, fixed(40), signed=True),
         ("GET", api_keys.PATH): Endpoint(keys.restrictions, fixed(1), signed=True),
     }
+
+
+METHODS = {
+    "ping": ("GET", "/api/v3/ping"),
+    "time": ("GET", "/api/v3/time"),
+    "exchangeInfo": ("GET", "/api/v3/exchangeInfo"),
+    "depth": ("GET", "/api/v3/depth"),
+    "trades.recent": ("GET", "/api/v3/trades"),
+    "trades.historical": ("GET", "/api/v3/historicalTrades"),
+    "trades.aggregate": ("GET", "/api/v3/aggTrades"),
+    "klines": ("GET", "/api/v3/klines"),
+    "uiKlines": ("GET", "/api/v3/uiKlines"),
+    "avgPrice": ("GET", "/api/v3/avgPrice"),
+    "ticker.24hr": ("GET", "/api/v3/ticker/24hr"),
+    "ticker.price": ("GET", "/api/v3/ticker/price"),
+    "ticker.book": ("GET", "/api/v3/ticker/bookTicker"),
+    "order.place": ("POST", "/api/v3/order"),
+    "order.test": ("POST", "/api/v3/order/test"),
+    "order.status": ("GET", "/api/v3/order"),
+    "order.cancel": ("DELETE", "/api/v3/order"),
+    "openOrders.status": ("GET", "/api/v3/openOrders"),
+    "openOrders.cancelAll": ("DELETE", "/api/v3/openOrders"),
+    "account.status": ("GET", "/api/v3/account"),
+    "account.rateLimits.orders": ("GET", "/api/v3/rateLimit/order"),
+    "allOrders": ("GET", "/api/v3/allOrders"),
+    "myTrades": ("GET", "/api/v3/myTrades"),
+}
 
 
 def by_method(endpoints: dict[tuple[str, str], Endpoint]) -> dict[str, Endpoint]:

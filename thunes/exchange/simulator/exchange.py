@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +20,7 @@ from thunes.exchange.simulator import events, payloads
 from thunes.exchange.simulator.clock import MarketClock
 from thunes.exchange.simulator.hub import Hub
 from thunes.exchange.simulator.limits import Limits
-from thunes.exchange.simulator.market import Listing, Market
+from thunes.exchange.simulator.market import Market
 from thunes.exchange.simulator.params import SYMBOL, Params
 from thunes.exchange.simulator.rules import Entry
 from thunes.exchange.simulator.store import Span, Store
@@ -86,27 +86,9 @@ class Exchange:
         if executions:
             self._done(executions)
 
-    def halt(self, symbol: str) -> None:
-        """The symbol's market is closed until the next snapshot of its book: nothing fills, orders are refused."""
-        self.parts.engine.halt(symbol)
-        self.parts.market.listings[symbol].halted = True
-
     def close_minute(self, end_ms: int) -> None:
         """End the minute of every symbol: on disk first, then pushed."""
-        self._close(self.parts.market.listings.values(), end_ms)
-
-    def form(self, bar: Bar) -> None:
-        """Take the minute being formed from a source that counts it itself."""
-        self.parts.market.form(bar, self.parts.clock.now_ms())
-
-    def close_bar(self, bar: Bar) -> None:
-        """End one symbol's minute as a source that counts it itself did."""
-        listing = self.parts.market.listings[bar.candle.symbol]
-        listing.chart.forming = replace(bar, candle=replace(bar.candle, closed=False))
-        self._close((listing,), self.parts.clock.now_ms())
-
-    def _close(self, listings: Iterable[Listing], end_ms: int) -> None:
-        closed = [result for listing in listings if (result := listing.close_minute())]
+        closed = [result for listing in self.parts.market.listings.values() if (result := listing.close_minute())]
         self.save([bar for bar, _ in closed])
         for _, frames in closed:
             for name, bar in frames:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
 import signal
 import sys
 import time
@@ -14,13 +13,11 @@ from pathlib import Path
 
 import orjson
 
-from thunes.errors import NetworkError, OperatorError
-from thunes.exchange.simulator.embedded import Embedded
-from thunes.exchange.simulator.live_source import REST, STREAM, LiveSettings
-from thunes.exchange.simulator.loopback import PortInUse
-from thunes.exchange.simulator.options import Options, Trouble
+from thunes.errors import OperatorError
+from thunes.exchange.simulator.embedded import Embedded, Options
+from thunes.exchange.simulator.server import PortInUse
 from thunes.exchange.simulator.signing import read_public_key
-from thunes.exchange.simulator.source_protocol import LIVE, SYNTHETIC
+from thunes.exchange.simulator.source_protocol import SYNTHETIC
 
 log = logging.getLogger(__name__)
 
@@ -67,21 +64,16 @@ def symbols(text: str) -> tuple[str, ...]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `thunes exchange`; `run` reads what they are parsed into."""
     parser.add_argument("--port", type=port, default=0, metavar="N", help="listen here on 127.0.0.1; 0 = any free port")
-    parser.add_argument("--source", default=SYNTHETIC, metavar="PATH", help="synthetic, live, or files of a market")
+    parser.add_argument("--source", default=SYNTHETIC, metavar="PATH", help="synthetic, recorded frames or kline files")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the synthetic market")
     parser.add_argument("--speed", type=speed, metavar="X", help="market seconds a second; 0 = as fast as clients read")
     parser.add_argument("--home", type=Path, default=Path(), metavar="DIR", help="root of everything written")
     parser.add_argument("--symbols", type=symbols, default=("BTCUSDT", "ETHUSDT"), metavar="A,B", help="what is traded")
     parser.add_argument("--trend", type=float, default=1.0, metavar="X", help="of the synthetic market")
-    parser.add_argument("--live-rest", default=REST, metavar="URL", help="of the live market; default %(default)s")
-    parser.add_argument("--live-stream", default=STREAM, metavar="URL", help="the same; default %(default)s")
     parser.add_argument("--fee", type=fee, default=Decimal("0.001"), metavar="RATE", help="commission, as a fraction")
     parser.add_argument("--balance", type=amount, default=Decimal(10_000), metavar="USDT", help="the account's first")
     parser.add_argument("--key-may-withdraw", action="store_true", help="the account's key says that it may; for tests")
     parser.add_argument("--public-key", type=Path, metavar="FILE", help="the account's key is Ed25519, with this half")
-    parser.add_argument(
-        "--control-port", type=port, metavar="N", help="arm faults here; 0 = any free port; off if left out"
-    )
     parser.add_argument("--parent", action="store_true", help="end when standard input does")
     parser.add_argument("--ready-json", action="store_true", help="report as JSON lines on standard output")
 
@@ -93,15 +85,13 @@ def run(arguments: argparse.Namespace) -> int:
     except OperatorError as error:
         print(error, file=sys.stderr)
         return BAD_COMMAND
-    except (PortInUse, NetworkError) as error:
+    except PortInUse as error:
         print(error, file=sys.stderr)
         return FAILED
 
 
 def options_of(arguments: argparse.Namespace) -> Options:
-    """Raises OperatorError for a public key that is none, and for a pace of the live market."""
-    if arguments.source == LIVE and arguments.speed is not None:
-        raise OperatorError("--speed: the live market has a pace of its own; leave it out.")
+    """Raises OperatorError for a public key that is none."""
     return Options(
         home=arguments.home,
         port=arguments.port,
@@ -112,8 +102,6 @@ def options_of(arguments: argparse.Namespace) -> Options:
         trend=arguments.trend,
         fee=arguments.fee,
         balance=arguments.balance,
-        trouble=Trouble(control_port=arguments.control_port),
-        live=LiveSettings(rest=arguments.live_rest, stream=arguments.live_stream, seed=os.getpid()),
         key_may_withdraw=arguments.key_may_withdraw,
         public_key=read_public_key(arguments.public_key) if arguments.public_key is not None else None,
     )
@@ -150,7 +138,6 @@ def announce(running: Embedded, as_json: bool) -> None:
         "ws_api": running.ws_api,
         "api_key": running.account.api_key,
         "api_secret": running.api_secret,
-        **({"control": running.control} if running.control else {}),
     }
     if as_json:
         say({"event": "ready", **facts})

@@ -9,7 +9,6 @@ from typing import Protocol
 from thunes.messages import Candle, MarketEvent
 
 SYNTHETIC = "synthetic"
-LIVE = "live"
 
 
 class Grid(Protocol):
