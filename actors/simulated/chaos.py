@@ -111,8 +111,7 @@ class Chaos:
     # --- connections ---
 
     def _socket(self) -> Socket | None:
-        exchange = self._home.exchange
-        sockets = [*exchange.account_sockets, *(s for m in exchange.markets.values() for s in m.sockets)]
+        sockets = self._home.exchange.sockets()
         return self._random.choice(sockets) if sockets else None
 
     def _deafen(self, seconds: float) -> None:

@@ -15,7 +15,7 @@ import orjson
 
 from actors.runtime.simulation import Scheduler
 from actors.simulated.answers import as_answer, as_fill
-from actors.simulated.faults import Faults
+from actors.simulated.faults import NONE, Faults
 from actors.simulated.market import SPEED, UPDATE_SECONDS, Socket, SymbolMarket
 from thunes.domain.executions import Execution, OrderRequest
 from thunes.domain.figures import ExchangeFigures
@@ -61,13 +61,26 @@ class SimulatedExchange:
         self.away_until_ns = 0
         """Until then nothing reaches it."""
         self.update_seconds = UPDATE_SECONDS
+        self.closed = False
+        """The market stands still: what rests is not filled any more."""
         self._taken_ns: dict[str, int] = {}
         scheduler.call_in(self.update_seconds, self._update)
 
     def _update(self) -> None:
+        if self.closed:
+            return
         for market in self.markets.values():
             market.update()
         self.scheduler.call_in(self.update_seconds, self._update)
+
+    def recover(self) -> None:
+        """Nothing fails from now on, and every connection hears again."""
+        self.faults, self.away_until_ns = NONE, 0
+        for socket in self.sockets():
+            socket.deaf_until_ns = 0
+
+    def sockets(self) -> list[Socket]:
+        return [*self.account_sockets, *(s for market in self.markets.values() for s in market.sockets)]
 
     def is_away(self) -> bool:
         return self.scheduler.clock.now_ns < self.away_until_ns

@@ -16,7 +16,7 @@ from typing import Any
 from actors.runtime.simulation import ParkingMailbox
 from actors.simulated.exchange import SimulatedExchange
 from actors.world import World
-from thunes.domain.books import FILLS, KILL_SWITCH, ZERO, Books
+from thunes.domain.books import FILLS, KILL_SWITCH, ZERO, Books, has_ended
 from thunes.domain.journal import GENESIS, AuditEvent
 from thunes.domain.orders import OrderState
 from thunes.domain.undecided import DECISIONS
@@ -27,6 +27,7 @@ MOST_QUEUED = 5_000
 SENTENCES: Mapping[str, str] = {
     "durable approval": "No order is handed to the wire without its approval on the disk.",
     "no order twice": "No client order id is handed to the wire twice, or taken by the exchange twice.",
+    "not taken is not taken": "No order that ended as rejected, or as not found, was or is ever taken by the exchange.",
     "positions are fills": "Every fill in the journal is one of the exchange's, once, and the balances are their sum.",
     "limits": "No approval exceeds a limit, what is under way included.",
     "one decision": "Every intent has exactly one decision, and every decision an intent.",
@@ -65,6 +66,8 @@ class Invariants:
         self._intents: set[str] = set()
         self._placed: Counter[str] = Counter()
         self._taken: Counter[str] = Counter()
+        self._not_taken: set[str] = set()
+        """Client order ids of which a line says that the exchange has never taken them."""
         self._journalled: set[tuple[str, int]] = set()
         self._sums: dict[str, Decimal] = {}
         self.head = GENESIS
@@ -101,6 +104,8 @@ class Invariants:
             self.allowed.add(event.metadata["client_order_id"])
         elif event.event in FILLS:
             self._fill(event)
+        elif event.event in ("ORDER_REJECTED", "ORDER_RESOLVED"):
+            self._resolved(event)
         elif event.event in KILL_SWITCH:
             self._switched(event)
         self.books.apply(event)
@@ -123,6 +128,16 @@ class Invariants:
         self._taken[client_order_id] += 1
         if self._taken[client_order_id] > 1:
             self.violated("no order twice", f"the exchange took {client_order_id} again.")
+        if client_order_id in self._not_taken:
+            self.violated("not taken is not taken", f"the exchange took {client_order_id} after all.")
+
+    def _resolved(self, event: AuditEvent) -> None:
+        if not has_ended(event):
+            return
+        client_order_id = event.metadata["client_order_id"]
+        self._not_taken.add(client_order_id)
+        if self._taken[client_order_id]:
+            self.violated("not taken is not taken", f"{event.event} of {client_order_id}, which the exchange has.")
 
     def _switched(self, event: AuditEvent) -> None:
         if int(event.metadata["epoch"]) <= self.books.epoch:

@@ -15,7 +15,7 @@ from actors.runtime.simulation import Scheduler, digest_of
 from actors.simulated.chaos import Chaos
 from actors.simulated.disk import Disk
 from actors.simulated.exchange import SimulatedExchange, SimulatedRest
-from actors.simulated.faults import NONE, Faults
+from actors.simulated.faults import Faults
 from actors.simulated.invariants import Invariants, Violation
 from actors.simulated.market import Socket
 from actors.simulated.wire import SimulatedWire
@@ -32,8 +32,8 @@ from thunes.strategies.base import Strategy, params_hash
 SLICE = 0.05
 """Virtual seconds between two looks at whether the process still lives."""
 CALM_UPDATE_SECONDS = 1.0
-CALM_SECONDS, CALM_SLICE = 240.0, 2.0
-"""How long a system may take to come to rest once nothing goes wrong."""
+CALM_SECONDS, CALM_SLICE, CALM_MESSAGES = 240.0, 2.0, 50_000
+"""How long, and how many messages, a system may take to come to rest once nothing goes wrong."""
 MOST_AT_ONCE = 1_000
 """Messages that may follow from each other before a mailbox is found empty."""
 
@@ -108,9 +108,8 @@ class SimulatedSystem:
     def end_process(self) -> None:
         """Gone, from one step to the next."""
         self.scheduler.drop_all()
-        for sockets in (self.exchange.account_sockets, *(m.sockets for m in self.exchange.markets.values())):
-            for socket in list(sockets):
-                socket.close()
+        for socket in self.exchange.sockets():
+            socket.close()
 
     def restart(self) -> None:
         """The process died, or ended by itself; another one is started on what it left."""
@@ -151,11 +150,12 @@ class SimulatedSystem:
     def _come_to_rest(self) -> None:
         """Nothing fails any more: what is unknown is found out, and nothing new is asked for."""
         self.chaos.stop()
-        self.exchange.faults, self.exchange.away_until_ns = NONE, 0
+        self.exchange.recover()
         self.exchange.update_seconds = CALM_UPDATE_SECONDS
         self.disk.mend()
-        until = self.scheduler.clock.now_ns + int(CALM_SECONDS * 1e9)
-        while self.scheduler.clock.now_ns < until and not self.invariants.violations:
+        clock, until = self.scheduler.clock, self.scheduler.clock.now_ns + int(CALM_SECONDS * 1e9)
+        most = self.scheduler.steps + CALM_MESSAGES
+        while clock.now_ns < until and self.scheduler.steps < most and not self.invariants.violations:
             self._run(CALM_SLICE)
             if self.ended.is_set():
                 self.restart()
@@ -190,6 +190,8 @@ class SimulatedSystem:
         return False
 
     def _shut_down(self) -> None:
+        # A fill after OrderActor has stopped is the next process's to find.
+        self.exchange.closed = True
         self.world.post.tell("supervisor", Shutdown())
         for _ in range(200):
             self._run(0.1)

@@ -82,7 +82,7 @@ def order(name: str, side: Side = Side.BUY) -> OrderState:
 def test_every_invariant_has_a_sentence_and_they_are_the_ones_that_are_promised() -> None:
     assert set(SENTENCES) == {
         "durable approval", "no order twice", "positions are fills", "limits", "one decision", "kill holds", "chain",
-        "no message lost", "one incarnation", "bounded", "ends quiet",
+        "no message lost", "one incarnation", "bounded", "ends quiet", "not taken is not taken",
     }  # fmt: skip
     assert all(sentence.endswith(".") for sentence in SENTENCES.values())
 
@@ -103,6 +103,20 @@ def test_an_order_that_is_sent_or_taken_again(bench: Bench) -> None:
     bench.invariants.placing(order("c1"))
     bench.system.exchange.reached("id-c1")
     assert bench.violated() == ["no order twice"] * 2
+
+
+@pytest.mark.parametrize("end", [("ORDER_REJECTED", {}), ("ORDER_RESOLVED", {"found": False})], ids=lambda end: end[0])
+def test_an_order_that_ended_as_never_taken_and_is_taken(bench: Bench, end: tuple[str, dict[str, Any]]) -> None:
+    name, meta = end
+    bench.write(name, correlation_id="c1", metadata={**meta, "client_order_id": "id-c1"})
+    assert bench.violated() == []
+    bench.system.exchange.reached("id-c1")
+    assert bench.violated() == ["not taken is not taken"]
+    bench.system.exchange.reached("id-c2")
+    bench.write("ORDER_RESOLVED", correlation_id="c2", metadata={"client_order_id": "id-c2", "found": True})
+    assert bench.violated() == []
+    bench.write(name, correlation_id="c2", metadata={**meta, "client_order_id": "id-c2"})
+    assert bench.violated() == ["not taken is not taken"]
 
 
 def test_decisions_that_are_two_or_that_nobody_asked_for(bench: Bench) -> None:
