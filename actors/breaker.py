@@ -44,7 +44,6 @@ class BreakerActor(Actor):
         super().__init__(world, name, incarnation)
         settings = world.settings.breaker
         self.circuit = Circuit(CIRCUIT, fail_max=settings.fail_max, reset_timeout=settings.reset_timeout)
-        self.used_weight = 0
         self.remembered: Remembered = world.carry.setdefault(name, Remembered())
 
     def on_start(self) -> None:
@@ -82,25 +81,20 @@ class BreakerActor(Actor):
             self._refuse(approved, "CIRCUIT_OPEN")
 
     def _refuse(self, approved: Approved, reason: str) -> None:
-        order = approved.order
-        meta = {"by": "thunes", "client_order_id": approved.client_order_id, "order_id": 0}
-        if order.leg:
-            meta["leg"] = order.leg
-        self.tell(
-            "audit",
-            Record(
+        for order, client_order_id in approved.orders:
+            meta = {"by": "thunes", "client_order_id": client_order_id, "order_id": 0}
+            record = Record(
                 "ORDER_REJECTED",
                 symbol=order.symbol,
                 side=order.side,
                 reason=reason,
                 correlation_id=order.correlation_id,
-                metadata=meta,
-            ),
-        )
+                metadata=meta | ({"leg": order.leg} if order.leg else {}),
+            )
+            self.tell("audit", record)
 
     def _outcome(self, outcome: CallOutcome) -> None:
         now_ns = self.world.clock.monotonic_ns()
-        self.used_weight = outcome.used_weight or self.used_weight
         if outcome.made and outcome.retry_after:
             until_ns = now_ns + int(outcome.retry_after * 1e9)
             self.remembered.quiet_until_ns = max(self.remembered.quiet_until_ns, until_ns)
@@ -118,4 +112,4 @@ class BreakerActor(Actor):
             self.tell("audit", Record(EVENTS[change.new], metadata=meta))
 
     def _publish(self) -> None:
-        self.publish(BreakerFigures(CIRCUIT, self.circuit.state, self.circuit.trips, self.used_weight))
+        self.publish(BreakerFigures(CIRCUIT, self.circuit.state, self.circuit.trips))

@@ -28,6 +28,8 @@ class Guard:
     cancel: Callable[[str, str, str], None]
     _waiting: set[str] = field(default_factory=set)
     """Symbols whose stop waits for its next try."""
+    _alone: set[str] = field(default_factory=set)
+    """Symbols whose stop was refused together with its sale: the next one goes without."""
     _after_ns: dict[str, int] = field(default_factory=dict)
     _waits: dict[str, float] = field(default_factory=dict)
     _expired: set[str] = field(default_factory=set)
@@ -48,6 +50,7 @@ class Guard:
             limit_offset=state.limits.stop_limit_offset,
             market_ms=tick.market_ms if tick is not None else 0,
             params_hash=self.params_hash,
+            paired=symbol not in self._alone,
         )
         match step:
             case protection.Remove(keys):
@@ -59,11 +62,16 @@ class Guard:
     def heard(self, event: AuditEvent) -> None:
         """Of a protective order: one that was refused, or never arrived, is tried again after a pause."""
         symbol = event.symbol or ""
+        if not str(event.metadata["leg"]).startswith("s"):
+            return  # the sale beside a stop has its fate
         if event.event in ("ORDER_REJECTED", "ORDER_RESOLVED"):
+            if event.event == "ORDER_REJECTED" and event.metadata.get("by") == "exchange":
+                self._alone.add(symbol)  # the market may be where one of the two cannot rest: the stop matters more
             wait = self._waits[symbol] = min(LAST_WAIT, 2 * self._waits.get(symbol, FIRST_WAIT / 2))
             self._after_ns[symbol] = self.clock.monotonic_ns() + int(wait * 1e9)
         else:
             self._waits.pop(symbol, None)
+            self._alone.discard(symbol)
 
     def ended(self, key: str) -> None:
         """Of any order: its time is of no interest any more."""

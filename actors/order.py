@@ -10,7 +10,7 @@ exchange has let go of what the protective orders hold.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 from actors.inquiry import Inquiry
@@ -49,6 +49,7 @@ Received: TypeAlias = Permit | Orphan | ExecutionReport | Replied | Ask | Cancel
 
 ORDER_DOES_NOT_EXIST = -2013
 DUPLICATE_ORDER = "Duplicate order sent."
+INSUFFICIENT_BALANCE = "insufficient balance"
 OPEN_ASK = 30.0
 
 
@@ -113,33 +114,36 @@ class OrderActor(Actor):
             self.early.append(permit)
             return
         approved = permit.approved
-        order, known = approved.order, self.desk.under_way.get(approved.order.key)
-        acted_on = known.phase is not Phase.APPROVED if known is not None else approved.seq <= self.seen_seq
+        order = approved.order
+        known = self.desk.known(each.key for each, _ in approved.orders)
+        acted_on = any(s.phase is not Phase.APPROVED for s in known) if known else approved.seq <= self.seen_seq
         self.seen_seq = max(self.seen_seq, approved.seq)
         if acted_on:
             self._unused(order.key)
             return
-        state = order_beginnings.approved(order, approved.client_order_id, approved.epoch)
-        self.desk.keep(state)
-        self.world.timers.cancel(self.name, f"ask.{state.key}")
-        legs = () if state.leg or state.side is Side.BUY else self.desk.legs()
+        for state in order_beginnings.approved(approved.orders, approved.epoch):
+            self.desk.keep(state)
+            self.world.timers.cancel(self.name, f"ask.{state.key}")
+        legs = () if order.leg or order.side is Side.BUY else self.desk.legs()
         if legs and not self.halted:
-            self.held[state.key] = permit
+            self.held[order.key] = permit
             for leg in legs:
                 self._unwant(leg.key, "NO_POSITION")
             return
-        self._send_or_withhold(state, approved)
+        self._send_or_withhold(approved)
 
-    def _send_or_withhold(self, state: OrderState, approved: Approved) -> None:
-        if state.phase is not Phase.APPROVED:
-            self._unused(state.key)  # it was asked for meanwhile, and what was asked for is not sent any more
+    def _send_or_withhold(self, approved: Approved) -> None:
+        states = self.desk.known(order.key for order, _ in approved.orders)
+        if any(state.phase is not Phase.APPROVED for state in states):
+            self._unused(approved.order.key)  # asked for meanwhile, and what was asked for is not sent any more
             return
-        reason = self._withhold(state)
+        reason = self._withhold(states[0])
         if reason is not None:
-            self._unused(state.key)
-            self._follow(orders.withheld(state, reason))
+            self._unused(approved.order.key)
+            for state in states:
+                self._follow(orders.withheld(state, reason))
             return
-        self._send(state, approved.order.market_ms, approved.order.tick_ns)
+        self._send(states, approved.order.market_ms, approved.order.tick_ns)
 
     def _release(self, leg: OrderState) -> None:
         """A protective order has ended. An exit that waited for it is sent, unless that one sold in its place."""
@@ -149,8 +153,8 @@ class OrderActor(Actor):
         if self.desk.legs():
             return
         held, self.held = self.held, {}
-        for key, permit in held.items():
-            self._send_or_withhold(self.desk.under_way[key], permit.approved)
+        for permit in held.values():
+            self._send_or_withhold(permit.approved)
 
     def _unused(self, key: str) -> None:
         self.tell("breaker", CallOutcome(key, failed=False, made=False))
@@ -170,13 +174,22 @@ class OrderActor(Actor):
             return "KILL_SWITCH"
         return None
 
-    def _send(self, state: OrderState, market_ms: int, tick_ns: int) -> None:
-        state = self._follow(orders.submitted(state, market_ms))
-        self.placed[state.order_type, state.side] += 1
-        self.inquiry.sent(state.key)
+    def _send(self, states: Sequence[OrderState], market_ms: int, tick_ns: int) -> None:
+        """One order, or a stop and the sale beside it, in one request."""
+        for state in states:
+            self._follow(orders.submitted(state, market_ms))
+            self.placed[state.order_type, state.side] += 1
+            self.inquiry.sent(state.key)
         if tick_ns:
             self.tick_to_order.observe((self.world.clock.monotonic_ns() - tick_ns) / 1e6)
-        self._take(Request.PLACE, self.wire.place(state))
+        first, *beside = self.desk.known(state.key for state in states)
+        if not beside:
+            self._take(Request.PLACE, self.wire.place(first))
+            return
+        replies = self.wire.place_pair(first, *beside)
+        if replies is not None:
+            for request, reply in zip((Request.PLACE, Request.BESIDE), replies, strict=True):
+                self._replied(request, reply)
 
     # --- what the exchange says ---
 
@@ -186,12 +199,13 @@ class OrderActor(Actor):
             self._replied(request, reply)
 
     def _replied(self, request: Request, reply: WireReply) -> None:
-        self._tell_breaker(reply)
+        if request is not Request.BESIDE:
+            self._tell_breaker(reply)
         state = self.desk.under_way.get(reply.key)
         if state is None:
             return
         match request:
-            case Request.PLACE:
+            case Request.PLACE | Request.BESIDE:
                 self._placed(state, reply)
             case Request.QUERY:
                 self._answered(state, reply)
@@ -211,10 +225,17 @@ class OrderActor(Actor):
                 self.rejected[str(error.code)] += 1
                 self.world.log.warning("%s: order %s refused: %s", self.symbol, state.client_order_id, error)
                 self._follow(orders.refused(state, error))
+                if INSUFFICIENT_BALANCE in error.message:
+                    self._doubt(f"order {state.client_order_id} was refused: {error.message}")
             case Refused(_, error) | Lost(_, error):
                 # The request may have been sent again before it was lost, so its window is counted from now.
                 self.inquiry.sent(state.key)
                 self.inquiry.unknown(state, str(error))
+
+    def _doubt(self, why: str) -> None:
+        """The books had what the exchange says is not there: nothing more is decided on them until both agree."""
+        self.tell("risk", Synced(False, why))
+        self.tell("reconciler", Reconcile(why))
 
     def _answered(self, state: OrderState, reply: WireReply) -> None:
         match reply:
@@ -303,8 +324,8 @@ class OrderActor(Actor):
     def _halt(self) -> None:
         """Nothing new; what is open is cancelled but for the stops, so that no position is left without."""
         self.halted = True
-        for key, permit in list(self.held.items()):
-            self._send_or_withhold(self.desk.under_way[key], permit.approved)
+        for permit in list(self.held.values()):
+            self._send_or_withhold(permit.approved)
         self.held.clear()
         self._cancel_open(Side.BUY, Side.SELL)
 
@@ -369,7 +390,7 @@ class OrderActor(Actor):
         if isinstance(reply, Refused):
             error: ExchangeError = reply.error
             retry_after = error.retry_after or 0.0
-        self.tell("breaker", CallOutcome(reply.key, failed, made, self.wire.used_weight, retry_after))
+        self.tell("breaker", CallOutcome(reply.key, failed, made, retry_after))
 
     def _publish(self) -> None:
         live = tuple(self.desk.under_way.values())

@@ -22,6 +22,14 @@ class Approved:
     client_order_id: str
     seq: int = 0
     """Its line in the journal: who has acted on it once knows it when it comes again."""
+    profit_id: str = ""
+    """The client order id of the sale beside a stop, which the same line allows."""
+
+    @property
+    def orders(self) -> tuple[tuple[SubmitOrder, str], ...]:
+        """All that it lets go, in one request, each with its client order id: one order, or a stop and its sale."""
+        main, profit = (self.order, self.client_order_id), self.order.profit
+        return (main,) if profit is None else (main, (profit, self.profit_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,6 @@ class CallOutcome:
     about: str
     failed: bool
     made: bool = True
-    used_weight: int = 0
     retry_after: float = 0.0
 
 
@@ -238,6 +245,8 @@ class Request(StrEnum):
     """What was asked of the exchange about an order."""
 
     PLACE = "place"
+    BESIDE = "beside"
+    """To place the second order of the same request: the first one's reply tells the circuit how the call went."""
     QUERY = "query"
     FILLS = "fills"
     CANCEL = "cancel"

@@ -159,9 +159,11 @@ class RiskActor(Actor):
     def _write(self, event: str, order: SubmitOrder, reason: str | None, **more: Any) -> None:
         """Tell Audit of a decision; without a reason against it the order may go, and is reserved from now on."""
         books, snapshot = self.state.books, risk.snapshot(self.state)
-        name = client_order_id(self.world.identity.home_id, order.key)
+        approved = self._approval(order)
+        name = approved.client_order_id
         if reason is None:
-            books.reserve(order_beginnings.reserved(order, name, books.epoch))
+            for each, its_name in approved.orders:
+                books.reserve(order_beginnings.reserved(each, its_name, books.epoch))
         record = Record(
             event=event,
             symbol=order.symbol,
@@ -170,10 +172,16 @@ class RiskActor(Actor):
             correlation_id=order.correlation_id,
             params_hash=order.params_hash,
             risk_snapshot=snapshot,
-            metadata=describe(order, books.epoch, name) | more,
-            subject=None if reason else Approved(order, books.epoch, name),
+            metadata=describe(order, books.epoch, name, approved.profit_id) | more,
+            subject=None if reason else approved,
         )
         self.tell("audit", record)
+
+    def _approval(self, order: SubmitOrder) -> Approved:
+        home, profit = self.world.identity.home_id, order.profit
+        profit_id = client_order_id(home, profit.key) if profit is not None else ""
+        name = client_order_id(home, order.key)
+        return Approved(order, self.state.books.epoch, name, profit_id=profit_id)
 
     def _cancel(self, symbol: str, key: str, reason: str) -> None:
         self.tell(f"order.{symbol}", CancelOrder(key, reason))
@@ -217,7 +225,8 @@ class RiskActor(Actor):
             self.guard.heard(event)
         if has_ended(event):
             self.guard.ended(key_of(event))
-            self._flatten(event.symbol)
+            if event.event != "ORDER_REJECTED":
+                self._flatten(event.symbol)  # what was refused is tried again with the next look at the marker
         if event.symbol is not None and (event.event in FILLS or has_ended(event)):
             self.guard.protect(event.symbol, self.state)
 
@@ -302,6 +311,8 @@ class RiskActor(Actor):
 
     def _look_for_marker(self) -> None:
         self.after(MARKER_SECONDS, "marker", Heartbeat())
+        if self.loaded:
+            self._flatten()
         if self.loaded and not self.state.books.kill_active and self.world.home.kill_active():
             self._kill(Kill(self.world.home.kill_reason(), "marker"))
 

@@ -26,10 +26,6 @@ class LiveWire:
         self._rest = make_rest()
         self._cancels: TradingRest | None = None
 
-    @property
-    def used_weight(self) -> int:
-        return self._rest.figures.used_weight
-
     def place(self, state: OrderState) -> WireReply:
         """Send the order, once."""
 
@@ -45,6 +41,28 @@ class LiveWire:
             )
 
         return self._attempt(state, send)
+
+    def place_pair(self, stop: OrderState, sale: OrderState) -> tuple[WireReply, ...]:
+        """Send a stop and the sale beside it, once, in one request; what became of each."""
+
+        def send() -> tuple[OrderAnswer, ...]:
+            assert sale.price is not None
+            assert stop.price is not None
+            assert stop.stop_price is not None
+            of_sale, of_stop = self._rest.place_oco(
+                stop.symbol,
+                stop.side,
+                stop.quantity,
+                take_profit=sale.price,
+                stop_price=stop.stop_price,
+                stop_limit=stop.price,
+                list_id=f"{stop.client_order_id}o",
+                take_profit_id=sale.client_order_id,
+                stop_id=stop.client_order_id,
+            )
+            return of_stop, of_sale
+
+        return self._attempts(send, stop, sale)
 
     def query(self, state: OrderState) -> WireReply:
         """What the exchange knows of the order, by client order id."""
@@ -73,11 +91,16 @@ class LiveWire:
         self._world.spawn(f"{self._name}.cancel", run)
 
     def _attempt(self, state: OrderState, call: Callable[[], OrderAnswer]) -> WireReply:
+        return self._attempts(lambda: (call(),), state)[0]
+
+    def _attempts(self, call: Callable[[], tuple[OrderAnswer, ...]], *states: OrderState) -> tuple[WireReply, ...]:
+        """One request about these orders; what became of each."""
         before = self._world.clock.monotonic_ns()
         try:
-            answer = call()
+            answers = call()
         except ExchangeError as error:
-            return Refused(state.key, error)
+            return tuple(Refused(state.key, error) for state in states)
         except NetworkError as error:
-            return Lost(state.key, error)
-        return Answered(state.key, answer, self._world.clock.monotonic_ns() - before)
+            return tuple(Lost(state.key, error) for state in states)
+        took_ns = self._world.clock.monotonic_ns() - before
+        return tuple(Answered(state.key, answer, took_ns) for state, answer in zip(states, answers, strict=True))

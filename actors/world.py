@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.protocol import WireReply
@@ -63,6 +64,19 @@ class TradingRest(Rest, Protocol):
         stop_price: Any = None,
         client_order_id: str,
     ) -> OrderAnswer: ...
+    def place_oco(
+        self,
+        symbol: str,
+        side: Side,
+        quantity: Decimal,
+        *,
+        take_profit: Decimal,
+        stop_price: Decimal,
+        stop_limit: Decimal,
+        list_id: str,
+        take_profit_id: str,
+        stop_id: str,
+    ) -> tuple[OrderAnswer, OrderAnswer]: ...
     def cancel(self, symbol: str, client_order_id: str) -> OrderAnswer: ...
 
 
@@ -108,9 +122,8 @@ class Wire(Protocol):
     One of the two, once, for every request but `cancel`, whose outcome is always told.
     """
 
-    @property
-    def used_weight(self) -> int: ...
     def place(self, state: OrderState) -> WireReply | None: ...
+    def place_pair(self, stop: OrderState, sale: OrderState) -> tuple[WireReply, ...] | None: ...
     def query(self, state: OrderState) -> WireReply | None: ...
     def fills(self, state: OrderState, answer: OrderAnswer) -> WireReply | None: ...
     def cancel(self, state: OrderState) -> None: ...

@@ -173,7 +173,7 @@ SYSTEM = SystemFigures(
     streams=STREAMS,
     strategies=STRATEGIES,
     risk=RISK,
-    breakers={"BinanceAPI": BreakerFigures("BinanceAPI", "half-open", 2, 40)},
+    breakers={"BinanceAPI": BreakerFigures("BinanceAPI", "half-open", 2)},
     orders=ORDERS,
     journal=JournalFigures(1234, HEAD, 0.4, {"TRADE_APPROVED": 7}, 1, Histogram((0.1, 1.0), (2, 3, 1), 6.5)),
     trading=TradeFigures(fills=7, trades={"win": 2}, buys_filled=4, sells_filled=3, mismatches=0),

@@ -12,7 +12,7 @@ import pytest
 from thunes import __version__
 from thunes.cli import main, run_main
 
-COMMANDS = ("run", "doctor", "exchange", "status", "kill", "resume", "reconnect", "reconcile", "audit")
+COMMANDS = ("run", "doctor", "exchange", "fault", "status", "kill", "resume", "reconnect", "reconcile", "audit")
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     # `thunes kill` marks the kill in the home when nobody answers.
     "thunes.control": FOUNDATION | {"thunes.control", "thunes.storage"},
     "thunes.layers": set(),
-    # The checks of a strategy's parameters are the strategy's own, and a symbol's existence is the venue's.
-    "thunes.sections": FOUNDATION | {"thunes.strategies", "thunes.exchange.simulator.rules"},
+    # The checks of a strategy's parameters are the strategy's own; which symbols and faults there are, the venue's.
+    "thunes.sections": FOUNDATION
+    | {"thunes.strategies", "thunes.exchange.simulator.rules", "thunes.exchange.simulator.fault_kinds"},
     # Whether a text is a key that can be signed with, only who signs knows.
     "thunes.settings": FOUNDATION | {"thunes.strategies", "thunes.sections", "thunes.layers", "thunes.exchange.keys"},
     "thunes.build": set(),

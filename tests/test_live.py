@@ -83,7 +83,7 @@ def test_before_anything_is_known_nothing_is_made_up() -> None:
 
 
 def test_what_is_well_is_not_warned_of() -> None:
-    quiet = replace(SYSTEM, breakers={"BinanceAPI": BreakerFigures("BinanceAPI", "closed", 0, 0)}, orders={})
+    quiet = replace(SYSTEM, breakers={"BinanceAPI": BreakerFigures("BinanceAPI", "closed", 0)}, orders={})
     assert "breaker" not in shown(quiet).split("symbol")[0]
     assert "Open orders" not in shown(quiet)
 

@@ -186,7 +186,6 @@ def test_every_violation_of_flags_environment_and_file_is_said_at_once(toml: Cal
         ({"symbols": "NOSUCHUSDT"}, "NOSUCHUSDT is not traded here"),
         ({"venue": "moon"}, "'moon'"),
         ({"venue": "live"}, "rodage"),
-        ({"venue": "paper"}, "use sim, testnet or demo"),
         ({"strategy": "nope"}, "sma_crossover"),
         ({"strategy": "absent.py"}, "no such file"),
         ({"source": "absent.csv"}, "'absent.csv'"),

@@ -31,7 +31,7 @@ def board() -> dict[str, Any]:
     """What the actors of a system that is ready have published."""
     return {
         "risk": RISK,
-        "breaker": BreakerFigures("BinanceAPI", "closed", 2, used_weight=40),
+        "breaker": BreakerFigures("BinanceAPI", "closed", 2),
         "audit": SYSTEM.journal,
         "metrics": SYSTEM.trading,
         **{f"order.{symbol}": figures for symbol, figures in ORDERS.items()},
@@ -143,7 +143,7 @@ def test_figures_of_another_kind_under_a_name_are_not_taken_for_it() -> None:
 def test_the_exchange_s_figures_are_the_gate_s_whatever_a_single_call_was_told() -> None:
     told = ExchangeFigures(25, 1.5, 6_000, {"10S": 3}, paused_until_ns=7)
     system = System(exchange=told)
-    system.figures["breaker"] = BreakerFigures("BinanceAPI", "closed", 0, used_weight=40)
+    system.figures["breaker"] = BreakerFigures("BinanceAPI", "closed", 0)
     assert system.read().exchange == told
 
 

@@ -39,6 +39,15 @@ examples:
   thunes doctor --venue testnet --json            the same on the testnet, for a script
 """
 
+FAULT_EXAMPLE = """\
+examples:
+  thunes fault http://127.0.0.1:9000 drop-report kind=TRADE count=2
+  thunes fault http://127.0.0.1:9000              what is armed, and how often it struck
+  thunes fault http://127.0.0.1:9000 --clear      an end to all of it; --clear 3: to fault 3
+
+The address is what `thunes exchange --control-port 9000` says when it is ready.
+"""
+
 RUN_FLAGS: tuple[tuple[str, str, str], ...] = (
     ("--venue", "VENUE", "sim (default), paper, testnet, demo or live"),
     ("--symbols", "A,B", "what to trade; default BTCUSDT,ETHUSDT"),
@@ -123,6 +132,14 @@ def _parser(named: str) -> tuple[Parser, dict[str, Callable[[argparse.Namespace]
         process.add_arguments(exchange)
         exchange.add_argument("--config", type=Path, metavar="FILE", help="not read; accepted by every subcommand")
         commands["exchange"] = process.run
+    fault = _add(subparsers, "fault", "make the embedded exchange go wrong", FAULT_EXAMPLE)
+    if named == "fault":
+        from thunes.exchange.simulator import fault_client
+
+        fault_client.add_arguments(fault)
+        fault.epilog = f"{fault.epilog}\nfaults, with their parameters and defaults:\n{fault_client.described()}\n"
+        _add_common(fault)
+        commands["fault"] = partial(fault_client.run, say=_console().out)
     journal = _add(subparsers, "audit", "the journal, offline: verify, show, export", "thunes audit verify --home x")
     if named == "audit":
         from thunes import audit

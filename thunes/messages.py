@@ -8,7 +8,7 @@ machine's monotonic clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -185,6 +185,8 @@ class SubmitOrder:
     """A LIMIT order's price."""
     stop_price: Decimal | None = None
     """Where a stop becomes an order."""
+    profit_price: Decimal | None = None
+    """A stop's: a sale rests at this price beside it, and one cancels the other."""
     stop_loss: Decimal | None = None
     """As in the intent: what will protect the position that this entry makes."""
     take_profit: Decimal | None = None
@@ -198,6 +200,20 @@ class SubmitOrder:
     @property
     def key(self) -> str:
         return order_key(self.correlation_id, self.leg)
+
+    @property
+    def profit(self) -> SubmitOrder | None:
+        """The sale beside a stop, which goes with it in one request; `t1` beside `s1`."""
+        if self.profit_price is None:
+            return None
+        return replace(
+            self,
+            order_type=OrderType.LIMIT_MAKER,
+            price=self.profit_price,
+            stop_price=None,
+            profit_price=None,
+            leg=f"t{self.leg[1:]}",
+        )
 
 
 @dataclass(frozen=True, slots=True)

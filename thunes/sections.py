@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from thunes.errors import SettingsError
+from thunes.exchange.simulator.fault_kinds import UnknownFault, from_flag
 from thunes.exchange.simulator.rules import entries
 from thunes.strategies.loader import load as load_strategy
 
@@ -89,13 +90,6 @@ class Run(Section):
             raise ValueError(f"{value!r} is no file and no folder; give one, or `synthetic`")
         return value
 
-    @field_validator("venue")
-    @classmethod
-    def _open(cls, value: str) -> str:
-        if value == "paper":
-            raise ValueError("paper is not served by this version; use sim, testnet or demo")
-        return value
-
 
 class Risk(Section):
     max_daily_loss: Money = Field(gt=0, description="loss since 00:00 UTC (market time) that activates the kill switch")
@@ -123,9 +117,11 @@ class Breaker(Section):
 
 class Exchange(Section):
     timeout: float = Field(gt=0, description="wall time that a request may take")
-    rest_url: str = Field(description="testnet, demo: another base address for REST; empty: the exchange's own")
+    rest_url: str = Field(
+        description="another base address for REST, for paper that of the market data; empty: the exchange's own"
+    )
     stream_url: str = Field(description="the same for the market streams")
-    ws_api_url: str = Field(description="the same for the WebSocket API")
+    ws_api_url: str = Field(description="testnet, demo: the same for the WebSocket API")
 
 
 class Supervisor(Section):
@@ -148,7 +144,36 @@ class Live(Section):
 class Simulator(Section):
     balance: Money = Field(gt=0, description="USDT that the account of the embedded exchange opens with")
     fee: Money = Field(ge=0, lt=1, description="commission as a fraction, maker and taker")
+    maker_fee: Money | None = Field(None, ge=0, lt=1, description="that of what rested; none: `fee`")
+    taker_fee: Money | None = Field(None, ge=0, lt=1, description="that of what took; none: `fee`")
+    queue_ahead: Money = Field(
+        ge=0, le=1, description="fraction of the volume displayed at its price that is ahead of a resting order"
+    )
+    latency: float = Field(ge=0, le=60, description="wall time there and back, the median; none at speed 0")
+    latency_spread: float = Field(ge=0, le=5, description="standard deviation of the latency's logarithm")
+    faults: tuple[str, ...] = Field(description="what goes wrong from the start, each as NAME,key=value,key=value")
+    fault_rate: float = Field(ge=0, le=100, description="random faults a second of wall time")
+    fault_seed: int = Field(ge=0, description="of the random faults")
+    control_port: int | None = Field(
+        None, ge=0, le=65_535, description="where more faults can be armed; 0: any that is free; none: nowhere"
+    )
     trend: float = Field(ge=0, le=10, description="how strongly the synthetic market's regimes drift; 1 is usual")
+
+    @field_validator("faults", mode="before")
+    @classmethod
+    def _apart(cls, value: Any) -> Any:
+        """Of the environment's text; commas are within a fault."""
+        return tuple(part.strip() for part in value.split(";") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("faults")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            for each in value:
+                from_flag(each)
+        except UnknownFault as error:
+            raise ValueError(str(error)) from error
+        return value
 
 
 class Stream(Section):

@@ -38,6 +38,8 @@ from thunes.strategies.loader import load as load_strategy
 
 DEFAULTS = Path(__file__).with_name("default.toml")
 WITH_KEYS = ("testnet", "demo", "live")
+OF_PLAYED_MARKETS = ("source", "seed", "speed")
+"""Members of `run` that say something of `sim` alone."""
 
 
 class Settings(BaseSettings):
@@ -125,6 +127,8 @@ def load(
         violations.append(f"{spelled(layers, 'run', 'venue')}: {refusal}.")
     elif venue in WITH_KEYS:
         violations += _key_violations(environ)
+    elif venue == "paper":
+        violations += _played_violations(given, layers)
     if violations or settings is None:
         raise SettingsError(list(dict.fromkeys(violations)))
     return settings
@@ -166,6 +170,14 @@ def _key_violations(environ: Mapping[str, str]) -> list[str]:
     except SettingsError as error:
         return list(error.violations)
     return []
+
+
+def _played_violations(given: Mapping[str, Mapping[str, Any]], layers: Sequence[Layer]) -> list[str]:
+    """What asks for another market than the live one, or for another pace than its own."""
+    defaults = layers[0].values["run"]
+    asked = [name for name in OF_PLAYED_MARKETS if str(given["run"].get(name)) != str(defaults.get(name))]
+    reason = "says nothing of paper, which trades the live market at its own pace; leave it out"
+    return [f"{spelled(layers, 'run', name)}: {reason}." for name in asked]
 
 
 def _forget_defaults_of_another_strategy(given: dict[str, dict[str, Any]], layers: Sequence[Layer]) -> None:

@@ -53,7 +53,7 @@ from thunes.strategies.base import params_hash
 from thunes.strategies.loader import load as load_strategy
 from thunes.summary import summary
 from thunes.system import Sources, machine_figures, read_figures
-from thunes.venue import EmbeddedExchange, Endpoints, public_endpoints
+from thunes.venue import EMBEDDED, EmbeddedExchange, Endpoints, exchange_arguments, public_endpoints
 
 log = logging.getLogger("thunes")
 
@@ -182,27 +182,12 @@ class System:
 
     def endpoints(self) -> Endpoints:
         """Where the venue is; the embedded exchange is started for it."""
-        if self.venue != "sim":
+        if self.venue not in EMBEDDED:
             keys = load_keys(os.environ)
             return public_endpoints(self.venue, self.settings.exchange, keys)
-        self.exchange = EmbeddedExchange(
-            self._exchange_arguments(), spawn=spawn, make_signal=Signal, on_event=self._exchange_said
-        )
+        arguments = ["--home", str(self.home.path), *exchange_arguments(self.settings)]
+        self.exchange = EmbeddedExchange(arguments, spawn=spawn, make_signal=Signal, on_event=self._exchange_said)
         return self.exchange.start()
-
-    def _exchange_arguments(self) -> list[str]:
-        run, simulator = self.settings.run, self.settings.simulator
-        given = {
-            "--home": self.home.path,
-            "--source": run.source,
-            "--seed": run.seed,
-            "--speed": self.settings.speed,
-            "--symbols": ",".join(run.symbols),
-            "--trend": simulator.trend,
-            "--fee": simulator.fee,
-            "--balance": simulator.balance,
-        }
-        return [str(part) for flag in given.items() for part in flag]
 
     def _exchange_said(self, event: str, why: str) -> None:
         if event == "source_ended":
@@ -454,7 +439,7 @@ class System:
 
 def account_name(venue: str, api_key: str) -> str:
     """Whose account a home belongs to, without saying the key."""
-    return "embedded" if venue == "sim" else hashlib.sha256(api_key.encode()).hexdigest()[:12]
+    return "embedded" if venue in EMBEDDED else hashlib.sha256(api_key.encode()).hexdigest()[:12]
 
 
 if __name__ == "__main__":

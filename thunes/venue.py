@@ -1,4 +1,4 @@
-"""The venue a system trades on: its addresses and keys, and, for `sim`, the embedded exchange's process."""
+"""The venue a system trades on: its addresses and keys, and, for `sim` and `paper`, the embedded exchange's process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Protocol
 
 from thunes.errors import OperatorError, SettingsError, ThunesError
 from thunes.sections import Exchange
-from thunes.settings import Keys, load_keys
+from thunes.settings import Keys, Settings, load_keys
 from thunes.storage.home import Home
 
 log = logging.getLogger(__name__)
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 Spawn = Callable[[str, Callable[[], None]], None]
 
 READY_SECONDS = 30.0
+EMBEDDED = ("sim", "paper")
+"""Venues whose orders go to the embedded exchange."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,8 @@ class EmbeddedExchange:
                 log.info("exchange: %s", line.decode(errors="replace").rstrip())
                 continue
             if said.get("event") == "ready":
+                if "control" in said:
+                    log.info("exchange: faults can be armed at %s", said["control"])
                 names = ("rest", "stream", "ws_api", "api_key", "api_secret")
                 ready.set(Endpoints(*(said[name] for name in names)))
             else:
@@ -167,6 +171,38 @@ class EmbeddedExchange:
                 log.warning("exchange: %s", said)
             else:
                 self._words.append(said)
+
+
+def market_arguments(settings: Settings) -> dict[str, object]:
+    """The flags by which the embedded exchange is told its market: a played one of `sim`, the live one of `paper`."""
+    run, other = settings.run, settings.exchange
+    if run.venue == "paper":
+        addresses = {"--live-rest": other.rest_url, "--live-stream": other.stream_url}
+        return {"--source": "live", **{flag: url for flag, url in addresses.items() if url}}
+    trend = settings.simulator.trend
+    return {"--source": run.source, "--seed": run.seed, "--speed": settings.speed, "--trend": trend}
+
+
+def exchange_arguments(settings: Settings) -> list[str]:
+    """All that the embedded exchange is told of the settings, as flags."""
+    simulator = settings.simulator
+    given = {
+        "--symbols": ",".join(settings.run.symbols),
+        "--balance": simulator.balance,
+        "--fee": simulator.fee,
+        "--maker-fee": simulator.maker_fee,
+        "--taker-fee": simulator.taker_fee,
+        "--queue-ahead": simulator.queue_ahead,
+        "--latency": simulator.latency,
+        "--latency-spread": simulator.latency_spread,
+        "--fault-rate": simulator.fault_rate,
+        "--fault-seed": simulator.fault_seed,
+        "--control-port": simulator.control_port,
+        **market_arguments(settings),
+    }
+    said = [(flag, value) for flag, value in given.items() if value is not None]
+    said += [("--fault", each) for each in simulator.faults]
+    return [str(word) for pair in said for word in pair]
 
 
 def public_endpoints(venue: str, other: Exchange, keys: Keys) -> Endpoints:
@@ -190,7 +226,7 @@ def credentials(home: Home, environ: Mapping[str, str]) -> Endpoints | None:
             return None
         rest = str(run.get("exchange", "")) or PUBLIC[venue][0]
         return Endpoints(rest, "", "", keys.api_key.get_secret_value(), keys.api_secret.get_secret_value())
-    if venue != "sim" or not home.exchange_database.exists():
+    if venue not in EMBEDDED or not home.exchange_database.exists():
         return None
     database = sqlite3.connect(f"file:{home.exchange_database}?mode=ro", uri=True, timeout=1.0)
     try:

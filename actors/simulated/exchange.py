@@ -21,6 +21,7 @@ from thunes.domain.executions import Execution, OrderRequest
 from thunes.domain.figures import ExchangeFigures
 from thunes.domain.market import AccountBalances, Fill, OrderAnswer, OwnTrade
 from thunes.domain.matching import MatchingEngine
+from thunes.domain.order_lists import PairRequest
 from thunes.domain.orders import OrderState
 from thunes.domain.symbol_rules import SymbolRules
 from thunes.errors import ExchangeError, NetworkError
@@ -94,19 +95,30 @@ class SimulatedExchange:
             raise ExchangeError(-1021, "Timestamp for this request is outside of the recvWindow.")
 
     def place(self, state: OrderState) -> OrderAnswer:
+        self._may_refuse()
+        executions = self.engine.place(ACCOUNT, as_request(state), self.markets[state.symbol].now_ms())
+        self._took(state)
+        return as_answer(executions[-1].order, self._happened(executions))
+
+    def place_pair(self, stop: OrderState, sale: OrderState) -> tuple[OrderAnswer, ...]:
+        self._may_refuse()
+        request = PairRequest(as_request(sale), as_request(stop), f"{stop.client_order_id}o")
+        _, executions = self.engine.place_pair(ACCOUNT, request, self.markets[stop.symbol].now_ms())
+        self._took(stop)
+        self._took(sale)
+        self._happened(executions)
+        return tuple(as_answer(each.order) for each in executions)
+
+    def _may_refuse(self) -> None:
         chance = self.rng.random()
         if chance < self.faults.rejected:
             raise ExchangeError(-2010, "Account has insufficient balance for requested action.")
         if chance < self.faults.rejected + self.faults.rate_limited:
             raise ExchangeError(-1003, "Too many requests.", status=429, retry_after=1.0)
-        request = OrderRequest(
-            state.symbol, state.side, state.order_type, state.quantity, None, state.price,
-            client_order_id=state.client_order_id, stop_price=state.stop_price,
-        )  # fmt: skip
-        executions = self.engine.place(ACCOUNT, request, self.markets[state.symbol].now_ms())
+
+    def _took(self, state: OrderState) -> None:
         self._taken_ns[state.client_order_id] = self.scheduler.clock.now_ns
         self.reached(state.client_order_id)
-        return as_answer(executions[-1].order, self._happened(executions))
 
     def by_hand(self, symbol: str, side: Side, quantity: Decimal, client_order_id: str) -> None:
         """Somebody trades on the account without us; refused as anybody's order is."""
@@ -120,9 +132,7 @@ class SimulatedExchange:
         """Somebody cancels our oldest open order."""
         for order in self.engine.open_orders(ACCOUNT, symbol)[:1]:
             now_ms = self.markets[symbol].now_ms()
-            self._happened(
-                (self.engine.cancel(ACCOUNT, symbol, order_id=order.order_id, cancel_id="web", now_ms=now_ms),)
-            )
+            self._happened(self.engine.cancel(ACCOUNT, symbol, order_id=order.order_id, cancel_id="web", now_ms=now_ms))
 
     def query(self, state: OrderState) -> OrderAnswer:
         order = self.engine.order(ACCOUNT, state.symbol, client_order_id=state.client_order_id)
@@ -136,8 +146,8 @@ class SimulatedExchange:
             ACCOUNT, state.symbol, client_order_id=state.client_order_id, cancel_id="cancel",
             now_ms=self.markets[state.symbol].now_ms(),
         )  # fmt: skip
-        self._happened((done,))
-        return as_answer(done.order)
+        self._happened(done)
+        return as_answer(done[0].order)
 
     def cancel_all(self, symbol: str) -> None:
         if self.engine.open_orders(ACCOUNT, symbol):
@@ -177,6 +187,13 @@ class SimulatedExchange:
 
     def balances(self) -> dict[str, Decimal]:
         return {asset: balance.total for asset, balance in self.engine.balances(ACCOUNT).items()}
+
+
+def as_request(state: OrderState) -> OrderRequest:
+    return OrderRequest(
+        state.symbol, state.side, state.order_type, state.quantity, None, state.price,
+        client_order_id=state.client_order_id, stop_price=state.stop_price,
+    )  # fmt: skip
 
 
 class SimulatedRest:

@@ -16,7 +16,7 @@ from typing import Any
 from actors.runtime.simulation import ParkingMailbox
 from actors.simulated.exchange import SimulatedExchange
 from actors.world import World
-from thunes.domain.books import FILLS, KILL_SWITCH, ZERO, Books, has_ended
+from thunes.domain.books import FILLS, KILL_SWITCH, ZERO, Books, has_ended, let_go
 from thunes.domain.journal import GENESIS, AuditEvent
 from thunes.domain.orders import OrderState
 from thunes.domain.undecided import DECISIONS
@@ -100,9 +100,8 @@ class Invariants:
         self.head = event.hash
         if event.event in DECISIONS:
             self._decision(event)
-        if event.event == "TRADE_APPROVED" or (event.event == "ORDER_SUBMITTED" and event.metadata.get("leg")):
-            self.allowed.add(event.metadata["client_order_id"])
-        elif event.event in FILLS:
+        self.allowed.update(order.client_order_id for order in let_go(event))
+        if event.event in FILLS:
             self._fill(event)
         elif event.event in ("ORDER_REJECTED", "ORDER_RESOLVED"):
             self._resolved(event)

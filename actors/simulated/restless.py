@@ -43,7 +43,9 @@ class Restless(Strategy):
         """At the market or at a limit near it, some with terms that protect what they buy."""
         rng = self._random
         stop_loss = Decimal(rng.randrange(2, 12)) / 1000 if side is Side.BUY and rng.random() < 0.6 else None
+        profit = Decimal(rng.randrange(2, 12)) / 1000 if stop_loss is not None and rng.random() < 0.5 else None
         if self._price is None or rng.random() < 0.7:
-            return Intent(side, "RESTLESS", stop_loss=stop_loss)
+            return Intent(side, "RESTLESS", stop_loss=stop_loss, take_profit=profit)
         limit = self._price * (1 + Decimal(rng.randrange(-20, 20)) / 10_000)
-        return Intent(side, "RESTLESS", limit_price=limit, good_for=rng.uniform(5, 300), stop_loss=stop_loss)
+        good_for = rng.uniform(5, 300)
+        return Intent(side, "RESTLESS", limit_price=limit, good_for=good_for, stop_loss=stop_loss, take_profit=profit)

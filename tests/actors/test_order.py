@@ -45,7 +45,6 @@ class ScriptedWire:
     replies: list[WireReply] = field(default_factory=list)
     calls: list[tuple[str, str]] = field(default_factory=list)
     """(request, correlation id), in order."""
-    used_weight: int = 0
 
     def place(self, state: OrderState) -> WireReply | None:
         self.calls.append(("place", state.correlation_id))

@@ -26,8 +26,10 @@ from actors.protocol import (
     Synced,
 )
 from tests.actors.alone import Alone, alone
+from tests.actors.test_books import birth, journal
 from tests.actors.test_order import ScriptedWire, journalled, permit, resting
 from thunes.domain.market import ExecutionReport, Fill, OrderAnswer
+from thunes.domain.orders import describe
 from thunes.errors import ExchangeError, HeldBack, NetworkError
 from thunes.messages import OrderStatus, OrderType, Reconcile, Record, Side, SubmitOrder
 
@@ -39,6 +41,10 @@ class KeyedWire(ScriptedWire):
 
     def place(self, state):  # type: ignore[no-untyped-def]
         self.calls.append(("place", state.key))
+        return self.replies.pop(0) if self.replies else None
+
+    def place_pair(self, stop, sale):  # type: ignore[no-untyped-def]
+        self.calls.append(("place", stop.key, sale.key))
         return self.replies.pop(0) if self.replies else None
 
     def cancel(self, state):  # type: ignore[no-untyped-def]
@@ -70,6 +76,14 @@ def stop_permit(seq: int = 1) -> Permit:
 
 
 STOP_RESTS = Replied(Request.PLACE, Answered("c1-s1", replace(resting("c1-s1", Side.SELL))))
+
+
+def pair_permit(seq: int = 1) -> Permit:
+    approved = stop_permit(seq).approved
+    return Permit(replace(approved, order=replace(approved.order, profit_price=D(63_000)), profit_id="home-c1-t1"))
+
+
+SALE_RESTS = Replied(Request.BESIDE, Answered("c1-t1", replace(resting("c1-t1", Side.SELL))))
 
 
 def sold(name: str, executed: str, status: str = "CANCELED", *fills: Fill) -> OrderAnswer:
@@ -229,3 +243,76 @@ def test_an_order_that_was_held_back_was_never_sent_and_frees_its_permit(bench: 
     assert journalled(bench) == [("ORDER_SUBMITTED", None), ("ORDER_REJECTED", "RATE_LIMIT")]
     (outcome,) = bench.told("breaker", CallOutcome)
     assert (outcome.about, outcome.made, outcome.retry_after) == ("c1", False, 9.0)
+
+
+def test_a_stop_and_its_sale_are_sent_once_in_one_request_that_counts_once(bench: Alone, wire: KeyedWire) -> None:
+    bench.tell(pair_permit(), pair_permit(), STOP_RESTS, SALE_RESTS)
+    assert wire.calls == [("place", "c1-s1", "c1-t1")]
+    accepted = [(r.event, r.metadata["leg"]) for r in bench.told("audit", Record)]
+    assert accepted == [("ORDER_ACCEPTED", "s1"), ("ORDER_ACCEPTED", "t1")]
+    about = [(outcome.about, outcome.made) for outcome in bench.told("breaker", CallOutcome)]
+    assert about == [("c1-s1", False), ("c1-s1", True)]  # the second permit was not used
+
+
+def test_replies_on_the_spot_are_taken_for_both(bench: Alone, wire: KeyedWire) -> None:
+    refusal = ExchangeError(-2010, "The relationship of the prices for the orders is not correct.")
+    wire.replies.append((Refused("c1-s1", refusal), Refused("c1-t1", refusal)))
+    bench.tell(pair_permit())
+    assert journalled(bench) == [("ORDER_REJECTED", None)] * 2
+    assert [outcome.about for outcome in bench.told("breaker", CallOutcome)] == ["c1-s1"]
+
+
+def test_a_pair_whose_answer_is_lost_is_of_unknown_fate_twice_and_never_sent_again(
+    bench: Alone, wire: KeyedWire
+) -> None:
+    lost = NetworkError("the connection was lost")
+    bench.tell(pair_permit(), Replied(Request.PLACE, Lost("c1-s1", lost)), Replied(Request.BESIDE, Lost("c1-t1", lost)))
+    assert journalled(bench) == [("ORDER_UNKNOWN", None)] * 2
+    bench.tell(Ask("c1-s1"), Ask("c1-t1"), pair_permit())
+    assert wire.calls == [("place", "c1-s1", "c1-t1"), ("query", "c1-s1"), ("query", "c1-t1")]
+
+
+def test_an_exit_waits_until_both_have_let_go(bench: Alone, wire: KeyedWire) -> None:
+    bench.tell(pair_permit(), STOP_RESTS, SALE_RESTS, permit("c2", Side.SELL, seq=2))
+    bench.tell(Replied(Request.CANCEL, Answered("c1-s1", sold("c1-s1", "0"))))
+    assert ("place", "c2") not in wire.calls
+    bench.tell(Replied(Request.CANCEL, Answered("c1-t1", sold("c1-t1", "0"))))
+    assert wire.calls[1:] == [("cancel", "c1-s1"), ("cancel", "c1-t1"), ("place", "c2")]
+
+
+def test_a_pair_that_may_not_be_sent_ends_with_both(bench: Alone, wire: KeyedWire) -> None:
+    bench.tell(Halt(), pair_permit())
+    assert wire.calls == []
+    assert [(r.event, r.reason, r.metadata["leg"]) for r in bench.told("audit", Record)] == [
+        ("ORDER_REJECTED", "NOT_READY", "s1"),
+        ("ORDER_REJECTED", "NOT_READY", "t1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"), [((), [("place", "c1-s1", "c1-t1")]), (("c1-t1",), [("query", "c1-t1")])], ids=["not yet", "one"]
+)
+def test_a_pair_that_was_allowed_before_a_start_is_sent_only_if_neither_was_asked_for(
+    tmp_path: Path, wire: KeyedWire, asked: tuple[str, ...], sent: list[tuple[str, ...]]
+) -> None:
+    approved = pair_permit(seq=2).approved
+    meta = describe(approved.order, 0, approved.client_order_id, approved.profit_id) | {"protection": 1}
+    line = Record("ORDER_SUBMITTED", symbol="BTCUSDT", side=Side.SELL, correlation_id="c1", metadata=meta)
+    with alone(tmp_path, "order.BTCUSDT", OrderActor, wire=lambda _world, _name: wire) as bench:
+        journal(bench, birth(), line)
+        bench.start()
+        bench.tell(Flushed(), *(Ask(key) for key in asked), Permit(approved))
+        assert wire.calls == sent
+
+
+def test_a_refusal_for_a_balance_that_the_books_have_pauses_trading_until_both_sides_agree(
+    bench: Alone, wire: KeyedWire
+) -> None:
+    wire.replies.append(Refused("c1", ExchangeError(-2010, "Account has insufficient balance for requested action.")))
+    bench.tell(permit("c1"))
+    (paused,) = bench.told("risk", Synced)
+    assert (paused.agreed, "insufficient balance" in paused.why) == (False, True)
+    assert [message.source for message in bench.told("reconciler", Reconcile)] == [paused.why]
+    wire.replies.append(Refused("c2", ExchangeError(-1013, "Filter failure: LOT_SIZE")))
+    bench.tell(permit("c2", seq=2))
+    assert (bench.told("risk", Synced), bench.told("reconciler", Reconcile)) == ([], [])

@@ -164,6 +164,49 @@ def test_while_books_and_exchange_differ_or_the_system_stops_no_stop_is_placed(b
     assert stops(bench) == []
 
 
+PAIR = frozenset({"MARKET", "LIMIT", "STOP_LOSS_LIMIT", "LIMIT_MAKER"})
+
+
+def with_terms(bench: Alone) -> Record:
+    """An entry with a take profit has filled; the line that lets its pair go."""
+    rules = bench.world.rules
+    rules["BTCUSDT"] = replace(rules["BTCUSDT"], order_types=PAIR, oco_allowed=True)
+    bench.tell(replace(ENTRY, take_profit=D("0.05")), event(2, filled()))
+    (pair,) = stops(bench)
+    return pair
+
+
+def test_one_line_lets_a_stop_and_the_sale_beside_it_go(bench: Alone) -> None:
+    pair = with_terms(bench)
+    home = bench.world.identity.home_id
+    assert pair.metadata["profit"] == {"client_order_id": f"{home}-c1-t1", "leg": "t1", "price": D("63000.00")}
+    (stop, stop_id), (sale, sale_id) = pair.subject.orders
+    assert (stop.leg, stop_id, sale.leg, sale_id) == ("s1", f"{home}-c1-s1", "t1", f"{home}-c1-t1")
+    bench.tell(Synced(True), event(3, pair), Synced(True))
+    assert (stops(bench), cancels(bench)) == ([], [])
+
+
+def test_a_pair_is_replaced_once_both_have_ended(bench: Alone) -> None:
+    bench.tell(event(3, with_terms(bench)), event(4, said("ORDER_ACCEPTED")), event(5, said("ORDER_CANCELED")))
+    assert stops(bench) == []
+    bench.tell(event(6, said("ORDER_CANCELED", leg="t1")))
+    (again,) = stops(bench)
+    assert (again.metadata["leg"], again.metadata["profit"]["leg"]) == ("s2", "t2")
+
+
+def test_a_pair_that_the_exchange_refuses_is_followed_by_the_stop_alone(
+    bench: Alone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.guard.FIRST_WAIT", 0.0)
+    bench.tell(event(3, with_terms(bench)), event(4, said("ORDER_REJECTED", by="exchange")))
+    assert cancels(bench) == [CancelOrder("c1-t1", "NO_POSITION")]  # it is made sure that no sale is left alone
+    bench.tell(event(5, said("ORDER_REJECTED", by="exchange", leg="t1")))
+    (alone_,) = stops(bench)
+    assert (alone_.metadata["leg"], alone_.metadata.get("profit")) == ("s2", None)
+    bench.tell(event(6, alone_), event(7, said("ORDER_ACCEPTED", leg="s2")), tick(bench, "BTCUSDT"))
+    assert (stops(bench), cancels(bench)) == ([], [])
+
+
 def limit(expires_ms: int) -> Any:
     entry = buy("c1", "BTCUSDT")
     return replace(entry, order_type=OrderType.LIMIT, price=PRICES["BTCUSDT"], expires_ms=expires_ms)

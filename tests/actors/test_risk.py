@@ -153,6 +153,26 @@ def test_a_flatten_whose_sell_was_refused_sells_when_books_and_exchange_agree_ag
     assert decisions(bench) == []
 
 
+@pytest.fixture
+def no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the test looks at the marker."""
+    monkeypatch.setattr("actors.risk.MARKER_SECONDS", 3600.0)
+
+
+def test_a_flatten_that_the_exchange_refuses_is_tried_again_with_the_next_look_and_not_at_once(
+    no_timer: None, bench: Alone
+) -> None:
+    bought(bench)
+    bench.tell(Kill("drill", "test", flatten=True))
+    ((name, _),) = decisions(bench)
+    bench.tell(Heartbeat())
+    assert decisions(bench) == []  # it is under way
+    bench.tell(event(3, Record("ORDER_REJECTED", symbol="BTCUSDT", side=Side.SELL, correlation_id=name)))
+    assert decisions(bench) == []
+    bench.tell(Heartbeat())
+    assert [reason for _, reason in decisions(bench)] == [None]
+
+
 def test_books_that_are_read_are_not_read_again(bench: Alone) -> None:
     bench.tell(Kill("drill", "test"), buy("c1", "BTCUSDT"), Flushed(), buy("c2", "BTCUSDT"))
     assert decisions(bench) == [("c1", "KILL_SWITCH"), ("c2", "KILL_SWITCH")]

@@ -75,7 +75,7 @@ def test_a_success_forgets_the_failures_of_whichever_threads_before_it(tmp_path:
                 breaker.tell(succeeded(f"call-{thread}-{n}"))
 
         flood(call)
-        assert breaker.settle() == BreakerFigures(CIRCUIT, "closed", 0, 0)
+        assert breaker.settle() == BreakerFigures(CIRCUIT, "closed", 0)
         assert len(breaker.handled(CallOutcome)) == 10_001
         assert breaker.heard("audit") == []
         assert breaker.permits() == breaker.handled(Approved)
@@ -296,7 +296,7 @@ def test_circuit_monitor_get_status_concurrent(tmp_path: Path) -> None:
 
         def call(_thread: int, n: int) -> None:
             breaker.approve(handled=n % 10 == 0)
-            breaker.tell(outcome("a call", n % 9 > 0, used_weight=n + 1))
+            breaker.tell(outcome("a call", n % 9 > 0))
             if n % 50 == 49:
                 breaker.tell(RESET)
 
@@ -306,7 +306,6 @@ def test_circuit_monitor_get_status_concurrent(tmp_path: Path) -> None:
         shown = [s.figures for s in breaker.steps]
         assert published[1:] == shown  # one picture for each message, and one at the start
         calls = [s for s in breaker.steps if type(s.message) is CallOutcome and s.message.made]
-        assert [s.figures.used_weight for s in calls] == [s.message.used_weight for s in calls]
         assert len(calls) == 2_000
         assert [p.trips for p in published] == sorted(p.trips for p in published)
         for pictures in seen:
@@ -363,7 +362,7 @@ def test_multiple_circuits_concurrent(tmp_path: Path) -> None:
             breaker.settle()
             fails = number % 2 > 0
             assert breaker.changes() == [("closed", "open")] * fails
-            assert breaker.figures == BreakerFigures(CIRCUIT, "open" if fails else "closed", int(fails), 0)
+            assert breaker.figures == BreakerFigures(CIRCUIT, "open" if fails else "closed", int(fails))
             assert len(breaker.handled(Approved)) == 500
             assert len(breaker.permits()) + len(breaker.refusals()) == 500
             assert bool(breaker.refusals()) == fails

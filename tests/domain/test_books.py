@@ -180,3 +180,22 @@ def test_a_kill_and_its_epoch_are_remembered() -> None:
     assert (books.kill_active, books.epoch, books.kill_reason) == (True, 1, "test")
     books.apply(Line(3, "KILL_SWITCH_DEACTIVATED", metadata={"epoch": 2}))
     assert (books.kill_active, books.epoch) == (False, 2)
+
+
+PAIR = {
+    "order_type": "STOP_LOSS_LIMIT", "quantity": "0.4", "reference_price": "97", "price": "97", "stop_price": "98",
+    "epoch": 0, "client_order_id": "h-c1-s1", "leg": "s1", "protection": 1,
+    "profit": {"client_order_id": "h-c1-t1", "leg": "t1", "price": "105"},
+}  # fmt: skip
+
+
+def test_one_line_lets_a_stop_and_its_sale_go_and_each_has_an_end_of_its_own() -> None:
+    line = Line(4, "ORDER_SUBMITTED", side="SELL", correlation_id="c1", metadata=PAIR)
+    books = fold(started(), approved(2), fill(3, "0.5"), line)
+    stop, sale = books.orders["c1-s1"], books.orders["c1-t1"]
+    assert (stop.client_order_id, stop.price, stop.stop_price) == ("h-c1-s1", D(97), D(98))
+    assert (sale.client_order_id, sale.price, sale.stop_price) == ("h-c1-t1", D(105), None)
+    assert (stop.order_type, sale.order_type, sale.quantity) == ("STOP_LOSS_LIMIT", "LIMIT_MAKER", D("0.4"))
+    assert books.positions["BTCUSDT"].protections == 1
+    books.apply(Line(5, "ORDER_EXPIRED", side="SELL", correlation_id="c1", metadata={"leg": "t1"}))
+    assert list(books.orders) == ["c1-s1"]

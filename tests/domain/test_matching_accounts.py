@@ -120,7 +120,7 @@ class TestCancelling:
     def test_a_cancel_frees_what_was_locked_and_carries_its_own_id(self) -> None:
         venue = engine()
         placed = venue.place("ann", limit_order(SELL, "2", "105"), 7)[0].order
-        done = venue.cancel("ann", SYMBOL, order_id=placed.order_id, cancel_id="c1", now_ms=9)
+        (done,) = venue.cancel("ann", SYMBOL, order_id=placed.order_id, cancel_id="c1", now_ms=9)
         assert (done.kind, done.order.status, done.request_client_order_id) == ("CANCELED", OrderStatus.CANCELED, "c1")
         assert (done.order.client_order_id, done.order.updated_ms) == ("l1", 9)
         assert venue.balances("ann") == {asset: Balance(amount) for asset, amount in OPENING.items()}

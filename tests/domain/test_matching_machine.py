@@ -101,8 +101,8 @@ class Matching(RuleBasedStateMachine):
         expected = [o.order_id for o in mine if o.client_order_id == name]
         if expected:
             done = self.engine.cancel(account, symbol, client_order_id=name, cancel_id="x", now_ms=self.now_ms)
-            assert [done.order.order_id] == expected
-            self.model.hear([done])
+            assert [each.order.order_id for each in done] == expected
+            self.model.hear(done)
             return
         before = self.state()
         with pytest.raises(ExchangeError, match="Unknown order sent"):

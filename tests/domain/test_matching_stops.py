@@ -98,7 +98,7 @@ def test_one_that_the_market_has_reached_already_is_refused(side: Side, order_ty
 def test_a_cancelled_stop_frees_what_it_held_and_is_never_set_off() -> None:
     venue = traded()
     venue.place("ann", stop_order(SELL, "99", "98"), 7)
-    done = venue.cancel("ann", SYMBOL, client_order_id="s1", cancel_id="c", now_ms=8)
+    (done,) = venue.cancel("ann", SYMBOL, client_order_id="s1", cancel_id="c", now_ms=8)
     assert done.order.status is OrderStatus.CANCELED
     assert venue.balances("ann")["ABC"] == Balance(D(20))
     assert venue.market(printed("90", "1")) == ()

@@ -102,6 +102,68 @@ def test_two_stops_are_one_too_many() -> None:
     assert step(books(RESTING, replace(RESTING, leg="s2"))) == Remove(("c1-s1", "c1-s2"))
 
 
+PAIRED = replace(RULES, order_types=RULES.order_types | {"LIMIT_MAKER"}, oco_allowed=True)
+WITH_TERMS = replace(HELD, take_profit=D("0.049"))
+SALE = RESTING.beside("t1", "home-c1-t1", D("105.0"))
+
+
+def test_with_a_take_profit_a_sale_above_the_entry_price_goes_beside_the_stop() -> None:
+    assert wanted(WITH_TERMS, PAIRED, OFFSET) == replace(STOP, profit_price=D("105.0"))
+    found = step(books(position=WITH_TERMS), PAIRED)
+    assert isinstance(found, Place)
+    sale = found.order.profit
+    assert sale is not None
+    assert (sale.key, sale.order_type, sale.side) == ("c1-t1", OrderType.LIMIT_MAKER, Side.SELL)
+    assert (sale.quantity, sale.price, sale.stop_price, sale.profit) == (D(1), D(105), None, None)
+
+
+@pytest.mark.parametrize(
+    ("position", "rules"),
+    [
+        (HELD, PAIRED),
+        (WITH_TERMS, replace(PAIRED, oco_allowed=False)),
+        (WITH_TERMS, replace(PAIRED, order_types=RULES.order_types)),
+        (replace(WITH_TERMS, take_profit=D(90)), replace(PAIRED, max_price=D(9_000))),
+    ],
+)
+def test_the_stop_goes_alone_where_there_are_no_terms_or_the_symbol_allows_no_pair(
+    position: Position, rules: SymbolRules
+) -> None:
+    assert wanted(position, rules, OFFSET) == STOP
+
+
+def test_a_stop_that_was_refused_as_a_pair_goes_alone() -> None:
+    found = next_step(
+        books(position=WITH_TERMS), PAIRED, limit_offset=OFFSET, market_ms=1, params_hash="p", paired=False
+    )
+    assert isinstance(found, Place)
+    assert found.order.profit is None
+
+
+@pytest.mark.parametrize("resting", [(RESTING, SALE), (SALE, RESTING), (RESTING,)])
+def test_a_pair_as_wanted_or_a_stop_whose_sale_has_ended_is_left_alone(resting: tuple[OpenOrder, ...]) -> None:
+    assert step(books(*resting, position=WITH_TERMS), PAIRED) is None
+
+
+@pytest.mark.parametrize(
+    "resting",
+    [
+        (SALE,),
+        (RESTING, replace(SALE, price=D(104))),
+        (RESTING, replace(SALE, executed=D("0.1"))),
+        (RESTING, SALE, replace(SALE, leg="t2")),
+    ],
+)
+def test_a_sale_without_its_stop_or_another_than_wanted_is_removed_with_what_rests_beside_it(
+    resting: tuple[OpenOrder, ...],
+) -> None:
+    assert step(books(*resting, position=WITH_TERMS), PAIRED) == Remove(tuple(order.key for order in resting))
+
+
+def test_a_sale_without_terms_is_removed() -> None:
+    assert step(books(RESTING, SALE), PAIRED) == Remove(("c1-s1", "c1-t1"))
+
+
 @pytest.mark.parametrize("side", ["SELL", "BUY"])
 def test_while_a_market_order_is_under_way_nothing_is_done(side: str) -> None:
     assert step(books(replace(ORDER, side=side))) is None

@@ -20,7 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from thunes.domain.books import Books
+from thunes.domain.books import Books, let_go
 from thunes.domain.journal import AuditEvent
 from thunes.exchange.binance import BinanceRest
 from thunes.storage.books import BooksStore
@@ -244,8 +244,7 @@ def assert_books_agree(home: Path, rest: BinanceRest, symbols: tuple[str, ...]) 
     for symbol, position in fold.positions.items():
         base = symbol.removesuffix("USDT")
         assert position.quantity == account[base] - fold.opening[base], symbol
-    allowing = ("TRADE_APPROVED", "ORDER_SUBMITTED")  # the second is what allows a protective order
-    allowed = {e.metadata["client_order_id"] for e in events(home) if e.event in allowing}
+    allowed = {order.client_order_id for event in events(home) for order in let_go(event)}
     for symbol in symbols:
         sent = Counter(row["clientOrderId"] for row in rest._client.get_all_orders(symbol=symbol, limit=1000))
         assert [order for order, times in sent.items() if times > 1] == []

@@ -24,6 +24,7 @@ from tests.e2e.support import (
     thunes,
     wait_for,
 )
+from thunes.domain.books import has_ended
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 BUSY = str(Path(__file__).with_name("busy.py"))
@@ -256,3 +257,24 @@ def test_kill_stops_buying_survives_a_restart_and_resume_lets_it_go_on(tmp_path:
         assert system.stop() == 0
     between = [e for e in events(home) if killed < e.seq < resumed and e.side == "BUY"]
     assert [e for e in between if e.event in ("TRADE_APPROVED", "ORDER_SUBMITTED")] == []
+
+
+def legs(home: Path) -> set[tuple[str, str]]:
+    """What happened to protective orders: the event, and whether to a stop (s) or the sale beside it (t)."""
+    return {(event.event, str(event.metadata["leg"])[0]) for event in events(home) if event.metadata.get("leg")}
+
+
+@pytest.mark.slow
+def test_a_stop_and_its_take_profit_rest_at_the_exchange_as_a_pair_and_one_cancels_the_other(
+    tmp_path: Path, venue: Exchange
+) -> None:
+    home, pairs = tmp_path / "home", str(Path(__file__).with_name("pairs.py"))
+    config = tmp_path / "pairs.toml"
+    config.write_text(UNHINDERED)
+    with thunes(home, "--venue", "testnet", "--strategy", pairs, "--config", str(config), env=towards(venue)) as system:
+        wait_for(lambda: {("ORDER_ACCEPTED", "s"), ("ORDER_ACCEPTED", "t")} <= legs(home), 60, "a pair that rests")
+        wait_for(lambda: {("ORDER_FILLED", "t"), ("ORDER_EXPIRED", "s")} <= legs(home), 120, "a profit taken")
+        assert system.stop() == 0
+    ended = [event for event in events(home) if event.metadata.get("leg") and has_ended(event)]
+    names = [event.metadata["client_order_id"] for event in ended]
+    assert len(names) == len(set(names))

@@ -22,6 +22,7 @@ import websocket
 
 from thunes.domain.orderbook import OrderBook
 from thunes.exchange.simulator.embedded import Embedded, Options
+from thunes.exchange.simulator.options import Delay
 from thunes.messages import BookChanged, Candle, Levels, MarketEvent, PublicTrade
 
 T = TypeVar("T")
@@ -30,6 +31,10 @@ START_MS = 1_700_000_040_000
 """A whole minute."""
 TIMEOUT_S = 10.0
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+
+
+QUICK = Options(home=Path(), source="script", speed=1.0, delay=Delay(median_s=0.0))
+"""Requests and reports take no time, so that a test can say what comes when."""
 
 
 def levels(*pairs: tuple[str, str]) -> Levels:
@@ -224,7 +229,7 @@ def start(tmp_path: Path) -> Start:
         events: Sequence[MarketEvent] | None = None, history: Sequence[Candle] = (), **options: Any
     ) -> AbstractContextManager[Exchange]:
         source = ScriptedSource([book()] if events is None else events, history)
-        chosen = replace(Options(home=tmp_path, source="script", symbols=source.symbols, speed=1.0), **options)
+        chosen = replace(QUICK, **{"home": tmp_path, "symbols": source.symbols, **options})
         return exchange_over(source, chosen)
 
     return start_exchange

@@ -23,5 +23,14 @@ def test_the_event_loop_that_the_library_makes_for_a_thread_is_closed() -> None:
     thread = threading.Thread(target=make)
     thread.start()
     thread.join(10)
-    assert [rest._client.loop.is_closed() for rest in made] == [True, True]
-    assert left == ["none"]
+    make()
+    assert [rest._client.loop.is_closed() for rest in made] == [True] * 4
+    assert left == ["none"] * 2
+
+
+def test_a_loop_that_runs_is_left_alone() -> None:
+    async def main() -> bool:
+        BinanceRest("http://127.0.0.1:1", "key", "secret", timeout=1, wall_ms=lambda: 0)
+        return asyncio.get_running_loop().is_closed()
+
+    assert asyncio.run(main()) is False

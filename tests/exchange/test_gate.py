@@ -95,7 +95,8 @@ class TestPauses:
     ) -> None:
         script.answers(TOO_MANY, status, Retry_After="120")
         refusal(pair[0].open_orders)
-        script.answers({**ORDER, "origClientOrderId": "home-1", "status": "CANCELED", "orderReports": []})
+        gone = {**ORDER, "origClientOrderId": "home-1", "status": "CANCELED"}
+        script.answers({**gone, "orderReports": [gone]})
         for cancel in (
             lambda: pair[1].cancel("BTCUSDT", "home-1"),
             lambda: pair[1].cancel_list("BTCUSDT", "home-1"),

@@ -127,13 +127,13 @@ class Books:
         return trade_id <= self.compared.get(symbol, 0) or trade_id in self.counted.get(symbol, ())
 
     def _reserve(self, event: Event) -> None:
-        order = _order_of(event)
-        self.orders[order.key] = order
+        for order in let_go(event):
+            self.orders[order.key] = order
 
     def _protect(self, event: Event) -> None:
-        """A protective order: this line is what allows it, as an approval allows the others."""
+        """A protective order, or a pair: this line is what allows it, as an approval allows the others."""
+        self._reserve(event)
         order = _order_of(event)
-        self.orders[order.key] = order
         position = self.positions.get(order.symbol)
         if position is not None and position.entry_id == order.correlation_id:
             count = max(position.protections, int(event.metadata["protection"]))
@@ -235,6 +235,16 @@ class Books:
     def _turn_day(self, day: str) -> None:
         if day != self.day:
             self.day, self.realised_today = day, ZERO
+
+
+def let_go(event: Event) -> tuple[OpenOrder, ...]:
+    """The orders that may go to the exchange once this line is on the disk: one, a stop and its sale, mostly none."""
+    if event.event != "TRADE_APPROVED" and not (event.event == "ORDER_SUBMITTED" and event.metadata.get("leg")):
+        return ()
+    order, profit = _order_of(event), event.metadata.get("profit")
+    if profit is None:
+        return (order,)
+    return order, order.beside(str(profit["leg"]), str(profit["client_order_id"]), Decimal(profit["price"]))
 
 
 def _order_of(event: Event) -> OpenOrder:

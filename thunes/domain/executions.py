@@ -13,6 +13,7 @@ TRADE = "TRADE"
 CANCELED = "CANCELED"
 EXPIRED = "EXPIRED"
 WAITING = -1
+NO_LIST = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,10 @@ class Order:
     """The last price at which it becomes an order of the market; 0 for one that is that already."""
     working_ms: int = 0
     """When it came on the book; WAITING while the market has not reached its stop price."""
+    list_id: int = NO_LIST
+    """The pair that it belongs to."""
+    held: Decimal | None = None
+    """What it holds back as one of a pair, of which only one can cost anything; None: what it may cost itself."""
 
     @property
     def waits(self) -> bool:
@@ -77,8 +82,31 @@ class Order:
         """What it holds back while open: quote asset for a BUY, base asset for a SELL. A MARKET order locks nothing."""
         if not self.status.is_open or self.order_type is OrderType.MARKET:
             return ZERO
+        return self.cost if self.held is None else self.held
+
+    @property
+    def cost(self) -> Decimal:
+        """What the rest of it may cost, of the asset that it pays with."""
         # One that will be a MARKET order has no price: what it costs is guessed at its stop price.
         return quote_amount(self.price or self.stop_price, self.remaining) if self.side is Side.BUY else self.remaining
+
+
+@dataclass(frozen=True, slots=True)
+class OrderList:
+    """A pair that was accepted. `orders` are order ids with their client order ids."""
+
+    list_id: int
+    account: str
+    client_list_id: str
+    symbol: str
+    orders: tuple[tuple[int, str], ...]
+    time_ms: int
+    done: bool = False
+    """Whether both have ended."""
+
+    def other(self, order_id: int) -> int:
+        """The order that this one cancels."""
+        return next(each for each, _ in self.orders if each != order_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +124,7 @@ class Fill:
     time_ms: int
     is_buyer: bool
     is_maker: bool
+    list_id: int = NO_LIST
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +141,8 @@ class Execution:
     execution_id: int
     time_ms: int
     request_client_order_id: str = ""
+    order_list: OrderList | None = None
+    """The order's pair, where this began or ended it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,6 @@ class BreakerFigures:
     state: str
     """closed, half-open or open."""
     trips: int
-    used_weight: int
 
 
 @dataclass(frozen=True, slots=True)

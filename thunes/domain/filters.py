@@ -43,6 +43,12 @@ def round_down(value: Decimal, step: Decimal) -> Decimal:
     return EXACT.quantize(EXACT.subtract(value, EXACT.remainder(value, step)), step)
 
 
+def round_up(value: Decimal, step: Decimal) -> Decimal:
+    """The least multiple of `step` that is at least `value`; a step of 0 leaves it unchanged."""
+    below = round_down(value, step)
+    return below if below == value else EXACT.add(below, step)
+
+
 def quote_amount(price: Decimal, quantity: Decimal) -> Decimal:
     """What `quantity` costs at `price`, truncated to the 8 decimals that balances have."""
     return EXACT.quantize(EXACT.multiply(price, quantity), EIGHT_PLACES)

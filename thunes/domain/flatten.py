@@ -10,9 +10,15 @@ from thunes.messages import OrderType, Side, SubmitOrder
 
 
 def flatten(state: RiskState, new_id: Callable[[], str], params_hash: str) -> tuple[list[SubmitOrder], list[str]]:
-    """The orders, at the bid, and the symbols that have no price or hold too little to sell."""
+    """The orders, at the bid, and the symbols that have no price or hold too little to sell.
+
+    What has an order of its own under way is in neither.
+    """
     orders, left = [], []
+    under_way = {order.symbol for order in state.books.orders.values() if not order.leg}
     for position in state.books.open_positions:
+        if position.symbol in under_way:
+            continue  # it may sell what is held; its end is waited for
         tick = state.ticks.get(position.symbol)
         quantity = sellable(state.rules[position.symbol], position.quantity, tick.bid) if tick is not None else None
         if tick is None or not quantity:

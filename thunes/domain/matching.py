@@ -6,18 +6,28 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from thunes.domain import admission
-from thunes.domain.clearing import Clearing, EngineState, pays
-from thunes.domain.executions import CANCELED, EXPIRED, Balance, Execution, Fill, Order, OrderRequest
-from thunes.domain.filters import ZERO, SymbolRules, quote_amount, round_down
+from thunes.domain import admission, order_lists
+from thunes.domain.clearing import Clearing, EngineState, check_locked
+from thunes.domain.executions import (
+    Balance,
+    Execution,
+    Fill,
+    Order,
+    OrderList,
+    OrderRequest,
+)
+from thunes.domain.filters import ZERO, SymbolRules
 from thunes.domain.ledger import Flow
+from thunes.domain.matcher import Matcher
+from thunes.domain.order_lists import PairRequest
 from thunes.domain.orderbook import OrderBook
 from thunes.domain.symbol_market import SymbolMarket
-from thunes.errors import ExchangeError, OperatorError
-from thunes.messages import MarketEvent, PublicTrade, Side
+from thunes.errors import ExchangeError
+from thunes.messages import MarketEvent, Side
 
 __all__ = ["Balance", "EngineState", "Execution", "Fill", "MatchingEngine", "Order", "OrderRequest"]
 
+WHOLE = Decimal(1)
 CLOSED_LIMIT = 10_000
 """Closed orders that the engine remembers by itself; older ones are in the server's database."""
 
@@ -33,6 +43,8 @@ class MatchingEngine:
     was for. An order with a stop price waits off the book for a public trade that reaches it, and is a LIMIT or MARKET
     order from then on. Commissions are taken from what is received, truncated to 8 decimals.
 
+    `queue_share` is how much of what is displayed at its price is ahead of an order that comes to rest there.
+
     Pure and single-threaded: time is an argument; everything refused raises ExchangeError and changes nothing.
     """
 
@@ -43,9 +55,12 @@ class MatchingEngine:
         maker_fee: Decimal,
         taker_fee: Decimal,
         closed_limit: int = CLOSED_LIMIT,
+        queue_share: Decimal = WHOLE,
     ) -> None:
         self._markets = {symbol: SymbolMarket(each) for symbol, each in rules.items()}
-        self._clearing = Clearing(maker_fee, taker_fee, closed_limit)
+        self._clearing = Clearing(maker_fee, taker_fee, closed_limit, queue_share)
+        self._matcher = Matcher(self._markets, self._clearing)
+        self._matcher = Matcher(self._markets, self._clearing)
 
     # accounts
 
@@ -77,86 +92,14 @@ class MatchingEngine:
 
     def market(self, event: MarketEvent) -> tuple[Execution, ...]:
         """Applies a public event and fills the resting orders that it reaches; other symbols' events are ignored."""
-        market = self._markets.get(event.symbol)
-        if market is None:
-            return ()
-        if isinstance(event, PublicTrade):
-            market.tape.add(event)
-            matched = self._match_print(market, event) if market.resting else ()
-            return (*matched, *self._trigger(market, event)) if market.waiting else matched
-        market.book.apply(event)
-        return self._match_book(market, event.time_ms) if market.resting else ()
+        return self._matcher.apply(event)
 
-    def _match_book(self, market: SymbolMarket, now_ms: int) -> tuple[Execution, ...]:
-        executions: list[Execution] = []
-        for side in Side:
-            facing, best = market.book.facing(side), market.resting.best(side)
-            if best is None or not facing.reaches(best):
-                continue
-            for order_id in market.resting.of(side):
-                order = self._clearing.orders.get_open(order_id)
-                takes = market.book.walk(side, order.remaining, limit=order.price, step=market.rules.lot)
-                if not takes:
-                    break
-                market.book.consume(side, takes)
-                quantity = sum((taken for _, taken in takes), ZERO)
-                executions.append(self._fill_resting(market, order, quantity, now_ms))
-        return tuple(executions)
+    def halt(self, symbol: str) -> None:
+        """Closes the symbol's market until the next snapshot of its book: nothing fills, orders are refused with -2010.
 
-    def _match_print(self, market: SymbolMarket, trade: PublicTrade) -> tuple[Execution, ...]:
-        executions: list[Execution] = []
-        for side in Side:
-            left = trade.quantity
-            for order_id in market.resting.of(side):
-                order = self._clearing.orders.get_open(order_id)
-                beyond = trade.price < order.price if side is Side.BUY else trade.price > order.price
-                if not beyond and (trade.price != order.price or trade.buyer_is_maker is (side is Side.SELL)):
-                    break
-                reach = left if beyond else min(left, max(ZERO, trade.quantity - order.queue_ahead))
-                if not beyond and order.queue_ahead:
-                    order = replace(order, queue_ahead=max(ZERO, order.queue_ahead - trade.quantity))
-                    self._clearing.orders.put(order)
-                quantity = round_down(min(reach, order.remaining), market.rules.lot)
-                if quantity > 0:
-                    left -= quantity
-                    executions.append(self._fill_resting(market, order, quantity, trade.time_ms))
-        return tuple(executions)
-
-    def _trigger(self, market: SymbolMarket, trade: PublicTrade) -> tuple[Execution, ...]:
-        """Sets off what waits for this price, oldest first; it meets the book as it stands."""
-        executions: list[Execution] = []
-        for order_id in list(market.waiting):
-            order = self._clearing.orders.get_open(order_id)
-            if admission.reaches(order, trade.price):
-                del market.waiting[order_id]
-                planned = admission.triggered(order, market.rules, market.book)
-                executions.append(self._clearing.work(order, planned.queue_ahead, trade.time_ms))
-                if self._can_pay(executions[-1].order, market, planned):
-                    self._execute(executions, market, planned, trade.time_ms)
-                else:
-                    broke = replace(planned, takes=(), expiry_reason="REJECTED")
-                    self._execute(executions, market, broke, trade.time_ms)
-        return tuple(executions)
-
-    def _can_pay(self, order: Order, market: SymbolMarket, planned: admission.Plan) -> bool:
-        """A stop that buys at the market was guessed at its stop price; the book may ask for more."""
-        cost = sum((quote_amount(price, quantity) for price, quantity in planned.takes), ZERO)
-        free = self._clearing.ledger.balance(order.account, pays(order, market.rules)).free
-        return order.side is Side.SELL or cost <= order.locked + free
-
-    def _execute(self, executions: list[Execution], market: SymbolMarket, planned: admission.Plan, now_ms: int) -> None:
-        """Takes what is planned, then lets the rest expire or rest; the order is the last execution's."""
-        rules = market.rules
-        order = executions[-1].order
-        market.book.consume(order.side, planned.takes)
-        for price, quantity in planned.takes:
-            executions.append(self._clearing.fill(order, rules, price, quantity, now_ms, is_maker=False))
-            order = executions[-1].order
-        if planned.expiry_reason:
-            reason = planned.expiry_reason
-            executions.append(self._clearing.end(order, rules, EXPIRED, now_ms, expiry_reason=reason))
-        elif order.status.is_open:
-            market.resting.add(order)
+        The book stays what it was; what is open stays open, and can be cancelled.
+        """
+        self._symbol_market(symbol).halted = True
 
     # orders
 
@@ -174,10 +117,52 @@ class MatchingEngine:
             return ()
         executions = [self._clearing.accept(account, request, market.rules, planned, now_ms)]
         if planned.waits:
-            market.waiting[executions[0].order.order_id] = None
+            market.add(executions[0].order)
         else:
-            self._execute(executions, market, planned, now_ms)
+            self._matcher.execute(executions, market, planned, now_ms)
         return tuple(executions)
+
+    def place_pair(self, account: str, request: PairRequest, now_ms: int) -> tuple[OrderList, tuple[Execution, ...]]:
+        """Accepts two orders of which one cancels the other: what one may cost is held back once.
+
+        Raises ExchangeError as `place` does, -1158 to -1199 for orders that make no pair, -2010 for prices that are not
+        on either side of the market.
+        """
+        market = self._symbol_market(request.above.symbol)
+        planned = self._admit_pair(account, market, request)
+        lists, first_id = self._clearing.lists, self._clearing.next_order_id
+        pair = lists.add(account, request, (first_id, first_id + 1), now_ms)
+        held = max(admission.funds_needed(order, each) for order, each in zip(request.orders, planned, strict=True))
+        executions: list[Execution] = []
+        for order, each in zip(request.orders, planned, strict=True):
+            executions.append(
+                self._clearing.accept(
+                    account, order, market.rules, each, now_ms, list_id=pair.list_id, held=ZERO if executions else held
+                )
+            )
+            market.add(executions[-1].order)
+        executions[-1] = replace(executions[-1], order_list=pair)
+        return pair, tuple(executions)
+
+    def cancel_list(
+        self,
+        account: str,
+        symbol: str,
+        *,
+        list_id: int | None = None,
+        client_list_id: str | None = None,
+        cancel_id: str,
+        now_ms: int,
+    ) -> tuple[OrderList, tuple[Execution, ...]]:
+        """Cancels both orders of a pair. Raises ExchangeError -2011 when there is no such open pair."""
+        self._symbol_market(symbol)
+        pair = self._clearing.lists.find(account, symbol, list_id, client_list_id)
+        executions = self._matcher.cancel_pair(pair, cancel_id, now_ms)
+        return executions[-1].order_list or pair, executions
+
+    def open_lists(self, account: str) -> tuple[OrderList, ...]:
+        """The account's pairs of which an order is open, oldest first."""
+        return self._clearing.lists.open(account)
 
     def cancel(
         self,
@@ -188,14 +173,17 @@ class MatchingEngine:
         client_order_id: str | None = None,
         cancel_id: str,
         now_ms: int,
-    ) -> Execution:
-        """Cancels one open order. Raises ExchangeError -2011 when there is none such, -2039 when the ids disagree."""
+    ) -> tuple[Execution, ...]:
+        """Cancels one open order, and with it the other of its pair, which comes second.
+
+        Raises ExchangeError -2011 when there is none such, -2039 when the ids disagree.
+        """
         self._symbol_market(symbol)
         unknown = ExchangeError(-2011, "Unknown order sent.")
         order = self._clearing.orders.find(account, symbol, order_id, client_order_id, unknown)
         if not order.status.is_open:
             raise unknown
-        return self._cancel(order, cancel_id, now_ms)
+        return self._matcher.cancel(order, cancel_id, now_ms)
 
     def cancel_all(self, account: str, symbol: str, now_ms: int, cancel_id: str) -> tuple[Execution, ...]:
         """Cancels every open order of a symbol, oldest first. Raises ExchangeError -2011 when there is none."""
@@ -203,7 +191,11 @@ class MatchingEngine:
         orders = self.open_orders(account, symbol)
         if not orders:
             raise ExchangeError(-2011, "Unknown order sent.")
-        return tuple(self._cancel(order, cancel_id, now_ms) for order in orders)
+        executions: list[Execution] = []
+        for order in orders:
+            if self._clearing.orders.open_one(order.order_id) is not None:
+                executions += self._matcher.cancel(order, cancel_id, now_ms)
+        return tuple(executions)
 
     def order(
         self, account: str, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None
@@ -234,32 +226,19 @@ class MatchingEngine:
         next_order_id: int,
         next_trade_id: Mapping[str, int],
         next_execution_id: int,
+        lists: Iterable[OrderList] = (),
+        next_list_id: int = 0,
     ) -> None:
-        """Takes over accounts, orders (closed ones may be among them) and sequences, in a new engine.
+        """Takes over accounts, orders (closed ones may be among them), open pairs and sequences, in a new engine.
 
         Raises OperatorError when an account's locked balances are not what its open orders lock.
         """
-        state = EngineState(tuple(orders), balances, next_order_id, next_trade_id, next_execution_id)
-        self._check_locked(state)
+        sequences = next_order_id, next_trade_id, next_execution_id
+        state = EngineState(tuple(orders), balances, *sequences, tuple(lists), next_list_id)
+        check_locked(state, {symbol: market.rules for symbol, market in self._markets.items()})
         self._clearing.restore(state)
         for order in self._clearing.orders.open_orders():
-            market = self._markets[order.symbol]
-            if order.waits:
-                market.waiting[order.order_id] = None
-            else:
-                market.resting.add(order)
-
-    def _check_locked(self, state: EngineState) -> None:
-        locked = {(a, asset): b.locked for a, held in state.balances.items() for asset, b in held.items() if b.locked}
-        for order in state.orders:
-            key = (order.account, pays(order, self._markets[order.symbol].rules))
-            locked[key] = locked.get(key, ZERO) - order.locked
-        for (account, asset), surplus in locked.items():
-            if surplus:
-                raise OperatorError(
-                    f"the exchange's database has {surplus} {asset} of {account} locked beyond its open orders: "
-                    "remove data/exchange.db to start anew"
-                )
+            self._markets[order.symbol].add(order)
 
     # within
 
@@ -269,13 +248,35 @@ class MatchingEngine:
         except KeyError:
             raise ExchangeError(-1121, "Invalid symbol.") from None
 
-    def _admit(self, account: str, market: SymbolMarket, request: OrderRequest) -> admission.Plan:
-        planned = admission.plan(request, market.rules, market.book, self._standing(account, market))
+    def _admit(
+        self, account: str, market: SymbolMarket, request: OrderRequest, standing: admission.Standing | None = None
+    ) -> admission.Plan:
+        if market.halted:
+            raise ExchangeError(-2010, "Market is closed.")
+        planned = admission.plan(request, market.rules, market.book, standing or self._standing(account, market))
         if self._clearing.orders.is_open(account, request.client_order_id):
             raise ExchangeError(-2010, "Duplicate order sent.")
         asset = market.rules.quote if request.side is Side.BUY else market.rules.base
         if self._clearing.ledger.balance(account, asset).free < admission.funds_needed(request, planned):
             raise ExchangeError(-2010, admission.INSUFFICIENT_BALANCE)
+        return planned
+
+    def _admit_pair(self, account: str, market: SymbolMarket, request: PairRequest) -> list[admission.Plan]:
+        rules, lists = market.rules, self.open_lists(account)
+        if not rules.oco_allowed:
+            raise ExchangeError(-2010, "OCO orders are not supported for this symbol")
+        order_lists.check(request, market.last_price())
+        standing = self._standing(account, market)
+        planned = []
+        for order in request.orders:
+            planned.append(self._admit(account, market, order, standing))
+            algo = standing.algo_orders + order.order_type.is_conditional
+            standing = replace(standing, open_orders=standing.open_orders + 1, algo_orders=algo)
+        names = {order.client_order_id for order in request.orders}
+        if len(names) < 2 or any(pair.client_list_id == request.client_list_id for pair in lists):
+            raise ExchangeError(-2010, "Duplicate order sent.")
+        if 0 < rules.max_num_order_lists <= sum(pair.symbol == rules.symbol for pair in lists):
+            raise ExchangeError(-1013, "Filter failure: MAX_NUM_ORDER_LISTS")
         return planned
 
     def _standing(self, account: str, market: SymbolMarket) -> admission.Standing:
@@ -289,17 +290,3 @@ class MatchingEngine:
             position=self._clearing.ledger.balance(account, rules.base).total + to_come,
             algo_orders=sum(1 for order in orders if order.waits),
         )
-
-    def _fill_resting(self, market: SymbolMarket, order: Order, quantity: Decimal, now_ms: int) -> Execution:
-        execution = self._clearing.fill(order, market.rules, order.price, quantity, now_ms, is_maker=True)
-        if not execution.order.status.is_open:
-            market.resting.remove(order)
-        return execution
-
-    def _cancel(self, order: Order, cancel_id: str, now_ms: int) -> Execution:
-        market = self._markets[order.symbol]
-        if order.waits:
-            del market.waiting[order.order_id]
-        else:
-            market.resting.remove(order)
-        return self._clearing.end(order, market.rules, CANCELED, now_ms, cancel_id=cancel_id)

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from thunes.domain.books import OpenOrder
 from thunes.domain.figures import OpenOrderFigures
 from thunes.domain.orders import OrderState, Phase
 from thunes.messages import OrderType, Side, SubmitOrder
 
 
-def approved(order: SubmitOrder, client_order_id: str, epoch: int) -> OrderState:
-    """It is on the disk and was not sent yet."""
-    return OrderState(
-        correlation_id=order.correlation_id,
-        client_order_id=client_order_id,
-        symbol=order.symbol,
-        side=order.side,
-        order_type=order.order_type,
-        quantity=order.quantity,
-        price=order.price,
-        stop_price=order.stop_price,
-        leg=order.leg,
-        epoch=epoch,
-    )
+def approved(orders: Iterable[tuple[SubmitOrder, str]], epoch: int) -> list[OrderState]:
+    """Orders with their client order ids that are on the disk and were not sent yet."""
+    return [
+        OrderState(
+            correlation_id=order.correlation_id,
+            client_order_id=client_order_id,
+            symbol=order.symbol,
+            side=order.side,
+            order_type=order.order_type,
+            quantity=order.quantity,
+            price=order.price,
+            stop_price=order.stop_price,
+            leg=order.leg,
+            epoch=epoch,
+        )
+        for order, client_order_id in orders
+    ]
 
 
 def reserved(order: SubmitOrder, client_order_id: str, epoch: int) -> OpenOrder:

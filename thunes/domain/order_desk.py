@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from thunes.domain.orders import OrderState, Phase
@@ -45,6 +45,10 @@ class Desk:
         """The order under way, or one of the last that ended; None for one that was never here or long ago."""
         known = (*self.under_way.values(), *reversed(self.ended.values()))
         return next((state for state in known if state.client_order_id == client_order_id), None)
+
+    def known(self, keys: Iterable[str]) -> list[OrderState]:
+        """Those of these that are under way."""
+        return [self.under_way[key] for key in keys if key in self.under_way]
 
     def knows(self, key: str) -> bool:
         return key in self.under_way or key in self.ended

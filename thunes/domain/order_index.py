@@ -42,6 +42,10 @@ class OrderIndex:
     def get_open(self, order_id: int) -> Order:
         return self._open[order_id]
 
+    def open_one(self, order_id: int) -> Order | None:
+        """The order while it is open."""
+        return self._open.get(order_id)
+
     def open_orders(self) -> Iterable[Order]:
         """All accounts' open orders, oldest first."""
         return (self._open[order_id] for order_id in sorted(self._open))

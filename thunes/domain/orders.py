@@ -146,8 +146,13 @@ def client_order_id(home_id: str, key: str) -> str:
     return name
 
 
-def describe(order: SubmitOrder, epoch: int, client_order_id: str) -> dict[str, Any]:
-    """What a decision's line says of the intent; a number that is none is written in words."""
+def describe(order: SubmitOrder, epoch: int, client_order_id: str, profit_id: str = "") -> dict[str, Any]:
+    """What a decision's line says of the intent; a number that is none is written in words.
+
+    `profit_id` is the client order id of the sale that goes with a stop.
+    """
+    profit = order.profit
+    beside = {"client_order_id": profit_id, "leg": profit.leg, "price": profit.price} if profit is not None else None
     return {
         "order_type": order.order_type,
         "quantity": _written(order.quantity),
@@ -163,6 +168,7 @@ def describe(order: SubmitOrder, epoch: int, client_order_id: str) -> dict[str, 
         "epoch": epoch,
         "client_order_id": client_order_id,
         **({"leg": order.leg} if order.leg else {}),
+        **({"profit": beside} if beside else {}),
     }
 
 

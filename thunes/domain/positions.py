@@ -116,6 +116,17 @@ class OpenOrder:
         """What it may cost: a LIMIT may be above what was displayed."""
         return self.quantity * max(self.reference_price, self.price or ZERO)
 
+    def beside(self, leg: str, client_order_id: str, price: Decimal) -> OpenOrder:
+        """The sale at `price` that goes to the exchange together with this stop."""
+        return replace(
+            self,
+            leg=leg,
+            client_order_id=client_order_id,
+            order_type=OrderType.LIMIT_MAKER,
+            price=price,
+            stop_price=None,
+        )
+
     @property
     def rests(self) -> bool:
         """Whether it may stay open for long: all but a MARKET order."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from thunes.domain.books import Books
-from thunes.domain.filters import SymbolRules, market_step, order_violation, round_down
+from thunes.domain.filters import SymbolRules, market_step, order_violation, round_down, round_up
 from thunes.domain.positions import OpenOrder, Position
 from thunes.messages import OrderType, Side, SubmitOrder
 
-STOP = OrderType.STOP_LOSS_LIMIT
+STOP, PROFIT = OrderType.STOP_LOSS_LIMIT, OrderType.LIMIT_MAKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Stop:
     quantity: Decimal
     stop_price: Decimal
     limit_price: Decimal
+    profit_price: Decimal | None = None
+    """Of the sale beside it, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,13 @@ class Remove:
 
 
 def next_step(
-    books: Books, rules: SymbolRules, *, limit_offset: Decimal, market_ms: int, params_hash: str
+    books: Books, rules: SymbolRules, *, limit_offset: Decimal, market_ms: int, params_hash: str, paired: bool = True
 ) -> Place | Remove | None:
     """What to do about the symbol's protection now; None while nothing is to be done or something is under way.
 
     While an exit is under way nothing is placed, and its OrderActor takes away what rests; while a MARKET entry is,
-    its fills are waited for. A LIMIT entry's fills are protected as they come.
+    its fills are waited for. A LIMIT entry's fills are protected as they come. With `paired` false a stop is placed
+    alone, because the exchange has refused it with its sale.
     """
     position = books.positions.get(rules.symbol, Position(rules.symbol))
     own = [order for order in books.orders.values() if order.symbol == rules.symbol]
@@ -73,6 +76,7 @@ def next_step(
         market_ms=market_ms,
         price=stop.limit_price,
         stop_price=stop.stop_price,
+        profit_price=stop.profit_price if paired else None,
         leg=f"s{number}",
     )
     return Place(order, number)
@@ -97,7 +101,27 @@ def wanted(position: Position, rules: SymbolRules, limit_offset: Decimal) -> Sto
         average_price=stop_price,
         last_price=stop_price,
     )
-    return None if broken is not None or quantity <= 0 else Stop(quantity, stop_price, limit_price)
+    if broken is not None or quantity <= 0:
+        return None
+    return Stop(quantity, stop_price, limit_price, _profit_price(position, rules, quantity))
+
+
+def _profit_price(position: Position, rules: SymbolRules, quantity: Decimal) -> Decimal | None:
+    """Where the position's terms ask for a sale; None without terms, or where the symbol does not allow it."""
+    if position.take_profit is None or not rules.oco_allowed or PROFIT not in rules.order_types:
+        return None
+    price = round_up(position.entry_price * (1 + position.take_profit), rules.tick_size)
+    broken = order_violation(
+        rules,
+        side=Side.SELL,
+        order_type=PROFIT,
+        price=price,
+        quantity=quantity,
+        quote_quantity=None,
+        average_price=price,
+        last_price=price,
+    )
+    return None if broken is not None else price
 
 
 def resting_limit(books: Books, symbol: str) -> Decimal | None:
@@ -107,11 +131,18 @@ def resting_limit(books: Books, symbol: str) -> Decimal | None:
 
 
 def _matches(live: list[OpenOrder], stop: Stop) -> bool:
-    """Whether what rests, less what of it has filled, is the stop wanted."""
-    first = live[0]
-    remaining = first.quantity - first.executed
-    return len(live) == 1 and (remaining, first.stop_price, first.price) == (
-        stop.quantity,
-        stop.stop_price,
-        stop.limit_price,
+    """Whether what rests, less what of it has filled, is the stop wanted.
+
+    A stop alone is as good as one with its sale: it has been set off, which ends the sale, or was refused as a pair.
+    """
+    stops = [order for order in live if order.order_type == STOP]
+    sales = [order for order in live if order.order_type != STOP]
+    return (
+        [_terms(order) for order in stops] == [(stop.quantity, stop.stop_price, stop.limit_price)]
+        and len(sales) < 2
+        and all(_terms(sale) == (stop.quantity, None, stop.profit_price) for sale in sales)
     )
+
+
+def _terms(order: OpenOrder) -> tuple[Decimal, Decimal | None, Decimal | None]:
+    return order.quantity - order.executed, order.stop_price, order.price

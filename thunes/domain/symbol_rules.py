@@ -48,6 +48,7 @@ class SymbolRules:
     max_num_orders: int = 0
     max_num_algo_orders: int = 0
     """Open orders that wait for a stop price, at most."""
+    max_num_order_lists: int = 0
     max_position: Decimal = ZERO
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """The entry as the exchange answered it."""
@@ -152,6 +153,7 @@ READERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "NOTIONAL": _notional,
     "MAX_NUM_ORDERS": lambda f: {"max_num_orders": int(f["maxNumOrders"])},
     "MAX_NUM_ALGO_ORDERS": lambda f: {"max_num_algo_orders": int(f["maxNumAlgoOrders"])},
+    "MAX_NUM_ORDER_LISTS": lambda f: {"max_num_order_lists": int(f["maxNumOrderLists"])},
     "MAX_POSITION": lambda f: {"max_position": Decimal(f["maxPosition"])},
 }
 """In this order, so that a later reader wins where an entry has both eras' filters."""

@@ -77,6 +77,14 @@ def canceled(row: Mapping[str, Any]) -> OrderAnswer:
     return order({**row, "clientOrderId": row["origClientOrderId"]})
 
 
+def canceled_one(answer: Mapping[str, Any], client_order_id: str) -> OrderAnswer:
+    """The order that a cancel was about: alone, or among the reports of the list which it took with it."""
+    if "orderReports" not in answer:
+        return canceled(answer)
+    rows = {row["origClientOrderId"]: row for row in answer["orderReports"]}
+    return canceled(rows[client_order_id])
+
+
 def pair(answer: Mapping[str, Any], first_id: str, second_id: str) -> tuple[OrderAnswer, OrderAnswer]:
     """The two orders of a list that was placed, by their client ids: the exchange tells them in an order of its own."""
     told = {each.client_order_id: each for each in orders(answer["orderReports"])}

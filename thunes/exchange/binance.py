@@ -210,7 +210,7 @@ class BinanceRest(RestClient):
         An order of a list takes the whole list with it.
         """
         request = partial(self._client.cancel_order, symbol=symbol, origClientOrderId=client_order_id)
-        return self._call(answers.canceled, request, Kind.CANCEL)
+        return self._call(lambda answer: answers.canceled_one(answer, client_order_id), request, Kind.CANCEL)
 
     def cancel_list(self, symbol: str, list_client_id: str) -> tuple[OrderAnswer, ...]:
         """Cancel an order list; its orders as they ended. ExchangeError -2011 when it is not open."""

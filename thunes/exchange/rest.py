@@ -7,7 +7,6 @@ ExchangeError is the exchange's clear "no", NetworkError means that nobody knows
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -137,7 +136,7 @@ class RestClient:
             return ExchangeError(code or TOO_MANY_REQUESTS, message, status, pause.seconds if pause else None), pause
         if not isinstance(error, BinanceAPIException):
             return not_as_it_should(error), pause
-        if status >= 500 or code in FATE_UNKNOWN or not code:
+        if not 400 <= status < 500 or code in FATE_UNKNOWN or not code:
             text = f"The exchange answered {status} (code={code} {message}); its fate is unknown."
             return NetworkError(text), pause
         return ExchangeError(
@@ -157,10 +156,10 @@ def own_words(error: Exception) -> tuple[int, str]:
 
 
 def _close_loop(client: Client) -> None:
-    """In every thread but the main one the library makes an event loop for coroutines that we never ask for.
+    """The library makes an event loop in each thread, for coroutines that we never ask for.
 
     It would stay open, with its two sockets, until the thread's client is forgotten.
     """
-    if threading.current_thread() is not threading.main_thread() and not client.loop.is_running():
+    if not client.loop.is_running():
         client.loop.close()
         asyncio.set_event_loop(None)

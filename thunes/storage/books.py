@@ -17,7 +17,7 @@ import msgspec
 import peewee
 from playhouse.db_url import connect
 
-from thunes.domain.books import FILLS, Books, OpenOrder, Position, PositionChange, has_ended
+from thunes.domain.books import FILLS, Books, OpenOrder, Position, PositionChange, has_ended, let_go
 from thunes.domain.journal import AuditEvent
 from thunes.errors import BooksUnusable
 
@@ -198,18 +198,18 @@ def _decode(value: str, kind: Any) -> Any:
 def _history(database: peewee.Database, event: AuditEvent) -> None:
     """Rows for people and reports; the books themselves do not read them."""
     meta, cid = event.metadata, event.correlation_id
-    if event.event == "TRADE_APPROVED" or (event.event == "ORDER_SUBMITTED" and meta.get("leg")):
+    for order in let_go(event):
         OrderRow.insert(
             correlation_id=cid,
-            client_order_id=meta["client_order_id"],
-            symbol=event.symbol,
-            side=event.side,
-            order_type=meta["order_type"],
-            quantity=meta["quantity"],
+            client_order_id=order.client_order_id,
+            symbol=order.symbol,
+            side=order.side,
+            order_type=order.order_type,
+            quantity=str(order.quantity),
             status="APPROVED",
             seq=event.seq,
         ).on_conflict_ignore().execute(database)
-    elif event.event in FILLS:
+    if event.event in FILLS:
         names = ("price", "quantity", "quote_quantity", "commission", "commission_asset", "trade_id")
         row = {name: meta[name] for name in names}
         row |= {"market_ms": meta["market_time"], "symbol": event.symbol, "side": event.side}

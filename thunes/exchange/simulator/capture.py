@@ -20,6 +20,8 @@ from thunes.messages import BookChanged, Levels, MarketEvent, PublicTrade, TopCh
 
 MICROSECONDS_FROM = 10**14
 """A time at or above it is in microseconds."""
+MOST_DIGITS = 15
+"""Before the point, of a price or a quantity that makes sense."""
 MOST_EARLY = 10_000
 """Frames kept from before the snapshot; it is asked for when the streams are open, so some of them follow on it."""
 
@@ -154,17 +156,18 @@ class _Reader:
         return tuple(events)
 
     def _depth(self, data: Data) -> tuple[MarketEvent, ...]:
-        """A change of the book. One that is older than the best prices known leaves those as they are."""
+        """A change of the book. One that is older than the best prices known says nothing of those or beyond them."""
         if data.u <= self._depth_id:
             return ()
         if self._depth_id + 1 < data.U:
             raise ValueError(f"a gap in the book, whose update {self._depth_id} is followed by {data.U}")
         self._depth_id = data.u
-        change = BookChanged(self._symbol, self._now_ms, levels(data.b), levels(data.a))
-        if self._top is None or self._top[0] <= data.u:
-            return (change,)
-        top = self._top[1]
-        return change, TopChanged(self._symbol, self._now_ms, top.bid, top.bid_quantity, top.ask, top.ask_quantity)
+        bids, asks = levels(data.b), levels(data.a)
+        if self._top is not None and self._top[0] > data.u:
+            top = self._top[1]
+            bids = tuple(each for each in bids if each[0] < top.bid)
+            asks = tuple(each for each in asks if each[0] > top.ask)
+        return (BookChanged(self._symbol, self._now_ms, bids, asks),)
 
     def _ticker(self, data: Data) -> tuple[TopChanged, ...]:
         if data.u <= self._depth_id:
@@ -184,7 +187,9 @@ def level(price: object, quantity: object) -> tuple[Decimal, Decimal]:
     """A price and a quantity that can be traded on; ValueError for others."""
     if not isinstance(price, Decimal) or not isinstance(quantity, Decimal):
         raise ValueError("a price or a quantity is missing")
-    if not price.is_finite() or not quantity.is_finite() or price <= 0 or quantity < 0:
+    if not all(each.is_finite() and each.adjusted() < MOST_DIGITS for each in (price, quantity)):
+        raise ValueError(f"a quantity of {quantity} at a price of {price}")
+    if price <= 0 or quantity < 0:
         raise ValueError(f"a quantity of {quantity} at a price of {price}")
     return price, quantity
 

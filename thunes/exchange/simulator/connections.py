@@ -55,14 +55,21 @@ class Connection:
         self.closed = asyncio.Event()
         self.unconfirmed = 0
         """Frames sent since the last barrier."""
+        self.silences = 0
+        """While above 0, text frames are lost."""
+        self.unanswering = 0
+        """While above 0, the client's pings are not answered."""
+        self._deaf = False
 
     def send(self, frame: bytes) -> None:
         """Queue one text frame."""
+        if self.silences:
+            return
         self.unconfirmed += 1
         self._put(frame, WSMsgType.TEXT)
 
     def _put(self, frame: bytes, kind: WSMsgType) -> None:
-        if self.closed.is_set():
+        if self.closed.is_set() or self._deaf:
             return
         if len(self._queue) >= self._settings.queue_size:
             log.warning("dropping a connection that reads too slowly: %d frames wait", len(self._queue))
@@ -75,7 +82,7 @@ class Connection:
     async def confirmed(self) -> None:
         """Return once the client has read everything sent so far, or is gone."""
         self.unconfirmed = 0
-        if self.closed.is_set():
+        if self.closed.is_set() or self._deaf:
             return
         self._serial += 1
         payload = b"b%d" % self._serial
@@ -89,9 +96,20 @@ class Connection:
         if self._transport is not None:
             self._transport.abort()
 
+    def go_deaf(self) -> None:
+        """Send nothing and read nothing any more, as if the network between were gone."""
+        self._deaf = True
+        self._queue.clear()
+        self._release()
+        if self._transport is not None:
+            self._transport.pause_reading()
+
     def _over(self) -> None:
         self.closed.set()
         self._wake.set()
+        self._release()
+
+    def _release(self) -> None:
         for future in self._barriers.values():
             if not future.done():
                 future.set_result(None)
@@ -102,11 +120,13 @@ class Connection:
         tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._ping())]
         try:
             async for message in self._socket:
+                if self._deaf:
+                    continue
                 if message.type is WSMsgType.PONG and self._confirm(bytes(message.data)):
                     continue
                 if self._too_many():
                     break
-                if message.type is WSMsgType.PING:
+                if message.type is WSMsgType.PING and not self.unanswering:
                     self._put(bytes(message.data), WSMsgType.PONG)
                 elif message.type is WSMsgType.PONG:
                     self._pong(bytes(message.data))

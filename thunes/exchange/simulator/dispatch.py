@@ -126,5 +126,14 @@ class Dispatcher:
         return credentials is not None and credentials.public_key is not None
 
 
+class Refusal(ExchangeError):
+    """A refusal that says more than code and message."""
+
+    def __init__(self, code: int, message: str, status: int, data: Mapping[str, Any]) -> None:
+        super().__init__(code, message, status)
+        self.data = data
+
+
 def error_body(error: ExchangeError) -> Mapping[str, Any]:
-    return {"code": error.code, "msg": error.message}
+    body = {"code": error.code, "msg": error.message}
+    return body | {"data": error.data} if isinstance(error, Refusal) else body

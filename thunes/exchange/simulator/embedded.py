@@ -3,38 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
-from typing import IO, Any
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from random import Random
+from typing import Any
 
 from thunes.domain.executions import Balance
 from thunes.domain.matching import MatchingEngine
-from thunes.errors import HomeInUse, OperatorError
 from thunes.exchange.simulator import endpoints, rules
 from thunes.exchange.simulator.api_keys import ApiKeys
 from thunes.exchange.simulator.clock import MarketClock
-from thunes.exchange.simulator.connections import ConnectionSettings
+from thunes.exchange.simulator.control import Control
 from thunes.exchange.simulator.dispatch import Credentials, Dispatcher
-from thunes.exchange.simulator.exchange import Exchange, Fees, Parts
+from thunes.exchange.simulator.exchange import Exchange, Parts
+from thunes.exchange.simulator.exchange_lock import lock
+from thunes.exchange.simulator.faults import Faults
 from thunes.exchange.simulator.history import History
 from thunes.exchange.simulator.hub import Hub
-from thunes.exchange.simulator.limits import Limits, LimitSettings
+from thunes.exchange.simulator.latency import Latency
+from thunes.exchange.simulator.limits import Limits
+from thunes.exchange.simulator.list_trading import ListTrading
+from thunes.exchange.simulator.live_player import LivePlayer
+from thunes.exchange.simulator.live_source import LiveSource
+from thunes.exchange.simulator.loopback import HOST
 from thunes.exchange.simulator.market import Market
 from thunes.exchange.simulator.market_data import MarketData
+from thunes.exchange.simulator.methods import REQUESTS
+from thunes.exchange.simulator.options import Options
 from thunes.exchange.simulator.player import Player
-from thunes.exchange.simulator.server import HOST, Server
+from thunes.exchange.simulator.random_faults import befall, schedule
+from thunes.exchange.simulator.server import Server
 from thunes.exchange.simulator.signing import new_key
-from thunes.exchange.simulator.source_protocol import SYNTHETIC, Source
+from thunes.exchange.simulator.source_protocol import LIVE, Source
 from thunes.exchange.simulator.sources import open_source
 from thunes.exchange.simulator.store import ENDLESS, Account, Span, Store
 from thunes.exchange.simulator.trading import Trading
 from thunes.exchange.simulator.ws_api import Accounts
+
+__all__ = ["Embedded", "Options"]
 
 ACCOUNT = "default"
 QUOTE = "USDT"
@@ -43,76 +50,25 @@ KLINE_EVERY_WALL_S = 0.25
 KLINE_EVERY_MARKET_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What an embedded exchange plays, and how. `home` is the root of what it writes; `balance` is in USDT."""
-
-    home: Path
-    port: int = 0
-    source: str = SYNTHETIC
-    seed: int = 1
-    speed: float | None = None
-    """None: 60 for the synthetic market, 1 for a recording."""
-    symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")
-    trend: float = 1.0
-    fee: Decimal = Decimal("0.001")
-    balance: Decimal = Decimal(10_000)
-    key_may_withdraw: bool = False
-    """Whether the account's key says so of itself; nothing can be withdrawn here."""
-    public_key: Ed25519PublicKey | None = None
-    """The account's key is an Ed25519 one, registered with this; its secret then signs nothing."""
-    limits: LimitSettings = field(default_factory=LimitSettings)
-    connections: ConnectionSettings = field(default_factory=ConnectionSettings)
-
-    @property
-    def played_speed(self) -> float:
-        if self.speed is not None:
-            return self.speed
-        return 60.0 if self.source == SYNTHETIC else 1.0
-
-    def identity(self) -> dict[str, Any]:
-        """What a database is bound to: a place in one market means nothing in another."""
-        synthetic = self.source == SYNTHETIC
-        return {
-            "source": SYNTHETIC if synthetic else str(Path(self.source).resolve()),
-            "seed": self.seed,
-            "symbols": ",".join(self.symbols),
-            **({"trend": self.trend} if synthetic else {}),
-        }
-
-
-def lock(home: Path) -> IO[str]:
-    """Hold the exchange of this home until the file is closed. Raises HomeInUse while another process does."""
-    folder = home / "data"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / "exchange.lock").open("a+")
-    except OSError as error:
-        raise OperatorError(f"{folder} cannot be written ({error.strerror}): choose another --home") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
-        file.close()
-        raise HomeInUse(
-            f"{folder} is in use by another exchange (process {holder}): stop it or use another --home"
-        ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
+async def close(source: Source | LiveSource) -> None:
+    """Let go of what a source holds; only a live one holds something."""
+    if isinstance(source, LiveSource):
+        await source.close()
 
 
 class Embedded:
     """A running exchange with one account."""
 
-    def __init__(self, options: Options, source: Source, wall: Callable[[], float]) -> None:
+    def __init__(self, options: Options, source: Source | LiveSource, wall: Callable[[], float]) -> None:
         self._options = options
         self._source = source
+        self._entries = source.served if isinstance(source, LiveSource) else rules.entries(options.symbols)
         self._loop = asyncio.get_running_loop()
         self.failed: asyncio.Future[None] = self._loop.create_future()
         """Gets an exception when the database cannot be written: the exchange has to end then."""
+        self.faults = Faults(self._loop.time, REQUESTS, options.symbols)
+        for name, values in options.trouble.faults:
+            self.faults.arm(name, values)
         self._lock = lock(options.home)
         try:
             self._store = Store(options.home / "data" / "exchange.db")
@@ -126,21 +82,30 @@ class Embedded:
             self._lock.close()
             raise
         self.account = self._open_account()
-        self.exchange = self._assemble(wall)
+        self.exchange = self._assemble(lambda: wall() + self.faults.offset_s())
         self._history = History(self._store, self.exchange.parts.market, source.history, source.start_ms)
         parts = self.exchange.parts
-        self._player = Player(source, self.exchange, parts.clock, parts.hub, self._loop.time)
+        self._player = (
+            LivePlayer(source, self.exchange, self._loop.time)
+            if isinstance(source, LiveSource)
+            else Player(source, self.exchange, parts.clock, parts.hub, self._loop.time)
+        )
         self._server = self._serve()
+        self._control = Control(self.faults, self.state)
         self.playing: asyncio.Future[None] = self._loop.create_future()
         """Ends when the source does."""
-        self._tending: asyncio.Future[None] = self.playing
+        self._beside: tuple[asyncio.Future[None], ...] = ()
+        """What runs beside the playing of the source."""
 
     @classmethod
     async def start(cls, options: Options, wall: Callable[[], float]) -> Embedded:
         """Open the source, take up the market where it was left, listen, and play.
 
-        Raises OperatorError for what a person has to mend, PortInUse where the port is taken.
+        Raises OperatorError for what a person has to mend, PortInUse where the port is taken, NetworkError where a live
+        market cannot be reached.
         """
+        if options.source == LIVE:
+            return await cls.play(options, await LiveSource.open(options.live, options.symbols), wall)
         served = rules.symbol_rules(rules.entries(options.symbols))
         source = open_source(
             options.source, symbols=options.symbols, seed=options.seed, trend=options.trend, rules=served
@@ -148,29 +113,47 @@ class Embedded:
         return await cls.play(options, source, wall)
 
     @classmethod
-    async def play(cls, options: Options, source: Source, wall: Callable[[], float]) -> Embedded:
-        """The same with a source that is open."""
-        running = cls(options, source, wall)
+    async def play(cls, options: Options, source: Source | LiveSource, wall: Callable[[], float]) -> Embedded:
+        """The same with a source that is open; it is closed with the exchange."""
         try:
-            running._resume()
-            await running._server.start(options.port)
+            running = cls(options, source, wall)
+            try:
+                running._resume()
+                await running._listen()
+            except BaseException:
+                running._close()
+                raise
         except BaseException:
-            running._close()
+            await close(source)
             raise
         running.playing = asyncio.create_task(running._player.run())
-        running._tending = asyncio.create_task(running._player.tend())
+        running._beside = (asyncio.create_task(running._player.tend()),)
+        if (trouble := options.trouble).rate:
+            coming = schedule(Random(trouble.seed), trouble.rate, options.symbols)
+            running._beside += (asyncio.create_task(befall(running.faults, coming)),)
         return running
 
     async def stop(self) -> None:
         """Save the place, tell the clients, and end."""
-        for task in (self.playing, self._tending):
+        for task in (self.playing, *self._beside):
             task.cancel()
             await asyncio.wait([task])
         if not self.failed.done():
             self.exchange.save()
             self.failed.cancel()
+        await self._control.stop()
         await self._server.stop()
+        await close(self._source)
         self._close()
+
+    async def _listen(self) -> None:
+        await self._server.start(self._options.port)
+        if self._options.trouble.control_port is not None:
+            try:
+                await self._control.start(self._options.trouble.control_port)
+            except BaseException:
+                await self._server.stop()
+                raise
 
     def _close(self) -> None:
         self._store.close()
@@ -189,6 +172,11 @@ class Embedded:
         return f"{self.stream}/ws-api/v3"
 
     @property
+    def control(self) -> str:
+        """Where faults are armed; empty where nowhere."""
+        return "" if self._options.trouble.control_port is None else self._control.url
+
+    @property
     def api_secret(self) -> str:
         """Empty where the account's key is an Ed25519 one, whose secret only its owner has."""
         return self.account.api_secret if self._options.public_key is None else ""
@@ -199,6 +187,19 @@ class Embedded:
             return None
         return Credentials(self.account.api_secret, self.account.name, self._options.public_key)
 
+    def state(self) -> dict[str, Any]:
+        """What the control endpoint says of the exchange."""
+        parts, links = self.exchange.parts, self._server.links
+        return {
+            "market_ms": parts.clock.now_ms(),
+            "wall_ms": int(parts.wall() * 1000),
+            "connections": {streams: links.count(streams) for streams in ("market", "account")},
+            "account_subscriptions": parts.accounts.listening(ACCOUNT),
+            "orders_open": len(parts.engine.open_orders(ACCOUNT)),
+            "held": self.faults.holding(),
+            "source_ended": self.playing.done(),
+        }
+
     # putting together
 
     def _open_account(self) -> Account:
@@ -206,19 +207,20 @@ class Embedded:
         account = self._store.account(ACCOUNT)
         if account is None:
             account = Account(ACCOUNT, new_key(), new_key())
-            balances = {asset: Balance() for asset in (QUOTE, *rules.assets(rules.entries(self._options.symbols)))}
+            balances = {asset: Balance() for asset in (QUOTE, *rules.assets(self._entries))}
             balances[QUOTE] = Balance(self._options.balance)
             self._store.add_account(account, balances)
         return account
 
     def _assemble(self, wall: Callable[[], float]) -> Exchange:
-        options, place = self._options, self._store.place()
-        served = rules.entries(options.symbols)
+        options, place, fees = self._options, self._store.place(), self._options.fees
+        served = self._entries
         typed = rules.symbol_rules(served)
-        engine = MatchingEngine(typed, maker_fee=options.fee, taker_fee=options.fee)
+        share = options.queue_ahead
+        engine = MatchingEngine(typed, maker_fee=fees.maker, taker_fee=fees.taker, queue_share=share)
         start_ms = self._source.start_ms if place is None else place["market_ms"]
         clock = MarketClock(self._loop.time, options.played_speed, start_ms)
-        hub = Hub()
+        hub = Hub(self.faults)
         lockstep = options.played_speed == 0
         market = Market(
             {symbol: engine.book(symbol) for symbol in typed},
@@ -226,6 +228,7 @@ class Embedded:
             self._stored,
             (lambda: clock.now_ms() / 1000) if lockstep else self._loop.time,
             KLINE_EVERY_MARKET_S if lockstep else KLINE_EVERY_WALL_S,
+            counts=not isinstance(self._source, LiveSource),
         )
         return Exchange(
             Parts(
@@ -236,9 +239,9 @@ class Embedded:
                 clock=clock,
                 store=self._store,
                 limits=Limits(options.limits),
-                accounts=Accounts(),
+                accounts=Accounts(self.faults),
                 hub=hub,
-                fees=Fees(options.fee, options.fee),
+                fees=fees,
                 wall=wall,
                 new_id=lambda: new_key()[:CLIENT_ID_LENGTH],
                 failed=self._fail,
@@ -248,10 +251,14 @@ class Embedded:
     def _serve(self) -> Server:
         parts = self.exchange.parts
         keys = ApiKeys(int(parts.wall() * 1000), may_withdraw=self._options.key_may_withdraw)
-        table = endpoints.rest(MarketData(self.exchange, self._history), Trading(self.exchange), keys)
+        trading = Trading(self.exchange)
+        lists = ListTrading(self.exchange, trading)
+        table = endpoints.rest(MarketData(self.exchange, self._history), trading, lists, keys)
         dispatcher = Dispatcher(self, parts.limits, parts.wall)
-        methods = endpoints.by_method(table)
-        return Server(dispatcher, table, methods, parts.hub, parts.accounts, self._options.connections)
+        methods, connections, delay = endpoints.by_method(table), self._options.connections, self._options.delay
+        median_s = delay.median_s if self._options.played_speed else 0.0
+        latency = Latency(median_s, delay.spread, Random(delay.seed))
+        return Server(dispatcher, table, methods, parts.hub, parts.accounts, connections, self.faults, latency)
 
     def _stored(self, symbol: str, start_ms: int, end_ms: int) -> list[Any]:
         return self._store.bars(symbol, Span(start_ms=start_ms, end_ms=end_ms, limit=ENDLESS, newest=False))
@@ -285,6 +292,7 @@ class Embedded:
                 for order in self._store.open_orders()
             ]
             sequences = place["next_order_id"], place["next_trade_id"], place["next_execution_id"]
-            parts.engine.restore(orders, {ACCOUNT: balances}, *sequences)
+            lists, next_list_id = self._store.open_lists(), place.get("next_list_id", 0)
+            parts.engine.restore(orders, {ACCOUNT: balances}, *sequences, lists, next_list_id)
         self._player.prime(parts.clock.now_ms())
         self.exchange.save()

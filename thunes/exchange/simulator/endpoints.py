@@ -10,9 +10,13 @@ from collections.abc import Callable
 from thunes.exchange.simulator import api_keys
 from thunes.exchange.simulator.api_keys import ApiKeys
 from thunes.exchange.simulator.dispatch import Endpoint
+from thunes.exchange.simulator.list_trading import UNSUPPORTED, ListTrading
 from thunes.exchange.simulator.market_data import MarketData
+from thunes.exchange.simulator.methods import METHODS
 from thunes.exchange.simulator.params import Params
 from thunes.exchange.simulator.trading import Trading
+
+__all__ = ["METHODS", "by_method", "rest"]
 
 Weight = Callable[[Params], int]
 
@@ -56,9 +60,12 @@ def order_test_weight(params: Params) -> int:
     return 20 if params.boolean("computeCommissionRates") else 1
 
 
-def rest(data: MarketData, trading: Trading, keys: ApiKeys) -> dict[tuple[str, str], Endpoint]:
+def rest(data: MarketData, trading: Trading, lists: ListTrading, keys: ApiKeys) -> dict[tuple[str, str], Endpoint]:
     """Endpoints by method and path."""
-    return {
+    refused = {
+        key: Endpoint(lists.unsupported(*why), fixed(1), signed=True, trades=True) for key, why in UNSUPPORTED.items()
+    }
+    return refused | {
         ("GET", "/api/v3/ping"): Endpoint(data.ping, fixed(1)),
         ("GET", "/api/v3/time"): Endpoint(data.time, fixed(1)),
         ("GET", "/api/v3/exchangeInfo"): Endpoint(data.info, fixed(20)),
@@ -76,6 +83,15 @@ def rest(data: MarketData, trading: Trading, keys: ApiKeys) -> dict[tuple[str, s
         ("POST", "/api/v3/order/test"): Endpoint(trading.test, order_test_weight, signed=True),
         ("GET", "/api/v3/order"): Endpoint(trading.status, fixed(4), signed=True),
         ("DELETE", "/api/v3/order"): Endpoint(trading.cancel, fixed(1), signed=True, trades=True),
+        ("POST", "/api/v3/order/cancelReplace"): Endpoint(
+            lists.replace, fixed(1), signed=True, trades=True, places=True
+        ),
+        ("POST", "/api/v3/order/oco"): Endpoint(lists.old_oco, fixed(1), signed=True, trades=True, places=True),
+        ("POST", "/api/v3/orderList/oco"): Endpoint(lists.oco, fixed(1), signed=True, trades=True, places=True),
+        ("GET", "/api/v3/orderList"): Endpoint(lists.status, fixed(4), signed=True),
+        ("DELETE", "/api/v3/orderList"): Endpoint(lists.cancel_list, fixed(1), signed=True, trades=True),
+        ("GET", "/api/v3/openOrderList"): Endpoint(lists.open_lists, fixed(6), signed=True),
+        ("GET", "/api/v3/allOrderList"): Endpoint(lists.all_lists, fixed(20), signed=True),
         ("GET", "/api/v3/openOrders"): Endpoint(trading.open_orders, open_orders_weight, signed=True),
         ("DELETE", "/api/v3/openOrders"): Endpoint(trading.cancel_all, fixed(1), signed=True, trades=True),
         ("GET", "/api/v3/account"): Endpoint(trading.account, fixed(20), signed=True),
@@ -84,33 +100,6 @@ def rest(data: MarketData, trading: Trading, keys: ApiKeys) -> dict[tuple[str, s
         ("GET", "/api/v3/rateLimit/order"): Endpoint(trading.order_counts, fixed(40), signed=True),
         ("GET", api_keys.PATH): Endpoint(keys.restrictions, fixed(1), signed=True),
     }
-
-
-METHODS = {
-    "ping": ("GET", "/api/v3/ping"),
-    "time": ("GET", "/api/v3/time"),
-    "exchangeInfo": ("GET", "/api/v3/exchangeInfo"),
-    "depth": ("GET", "/api/v3/depth"),
-    "trades.recent": ("GET", "/api/v3/trades"),
-    "trades.historical": ("GET", "/api/v3/historicalTrades"),
-    "trades.aggregate": ("GET", "/api/v3/aggTrades"),
-    "klines": ("GET", "/api/v3/klines"),
-    "uiKlines": ("GET", "/api/v3/uiKlines"),
-    "avgPrice": ("GET", "/api/v3/avgPrice"),
-    "ticker.24hr": ("GET", "/api/v3/ticker/24hr"),
-    "ticker.price": ("GET", "/api/v3/ticker/price"),
-    "ticker.book": ("GET", "/api/v3/ticker/bookTicker"),
-    "order.place": ("POST", "/api/v3/order"),
-    "order.test": ("POST", "/api/v3/order/test"),
-    "order.status": ("GET", "/api/v3/order"),
-    "order.cancel": ("DELETE", "/api/v3/order"),
-    "openOrders.status": ("GET", "/api/v3/openOrders"),
-    "openOrders.cancelAll": ("DELETE", "/api/v3/openOrders"),
-    "account.status": ("GET", "/api/v3/account"),
-    "account.rateLimits.orders": ("GET", "/api/v3/rateLimit/order"),
-    "allOrders": ("GET", "/api/v3/allOrders"),
-    "myTrades": ("GET", "/api/v3/myTrades"),
-}
 
 
 def by_method(endpoints: dict[tuple[str, str], Endpoint]) -> dict[str, Endpoint]:

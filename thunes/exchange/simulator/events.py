@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from thunes.domain.executions import CANCELED, WAITING, Balance, Execution, Fill
+from thunes.domain.executions import CANCELED, WAITING, Balance, Execution, Fill, OrderList
 from thunes.exchange.simulator.payloads import NO_ID, ZERO, figure
 
 
@@ -27,7 +27,7 @@ def execution_report(execution: Execution, scale: int) -> dict[str, Any]:
         "p": figure(order.price),
         "P": figure(order.stop_price),
         "F": ZERO,
-        "g": NO_ID,
+        "g": order.list_id,
         "C": "",
         "x": execution.kind,
         "X": order.status.value,
@@ -49,6 +49,23 @@ def execution_report(execution: Execution, scale: int) -> dict[str, Any]:
     if order.expiry_reason:
         report["eR"] = order.expiry_reason
     return report | of_trade(execution.fill)
+
+
+def list_status(pair: OrderList, scale: int) -> dict[str, Any]:
+    """`listStatus` (user-data-stream.md, "Order Update")."""
+    return {
+        "e": "listStatus",
+        "E": pair.time_ms * scale,
+        "s": pair.symbol,
+        "g": pair.list_id,
+        "c": "OCO",
+        "l": "ALL_DONE" if pair.done else "EXEC_STARTED",
+        "L": "ALL_DONE" if pair.done else "EXECUTING",
+        "r": "NONE",
+        "C": pair.client_list_id,
+        "T": pair.time_ms * scale,
+        "O": [{"s": pair.symbol, "i": order_id, "c": client_id} for order_id, client_id in pair.orders],
+    }
 
 
 def of_trade(fill: Fill | None) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from thunes.domain.executions import TRADE, Balance, Execution, Fill, Order, OrderRequest
+from thunes.domain.executions import TRADE, Balance, Execution, Fill, Order, OrderList, OrderRequest
 from thunes.domain.filters import SymbolRules
 from thunes.domain.matching import MatchingEngine
 from thunes.errors import ExchangeError
@@ -20,7 +20,7 @@ from thunes.exchange.simulator import events, payloads
 from thunes.exchange.simulator.clock import MarketClock
 from thunes.exchange.simulator.hub import Hub
 from thunes.exchange.simulator.limits import Limits
-from thunes.exchange.simulator.market import Market
+from thunes.exchange.simulator.market import Listing, Market
 from thunes.exchange.simulator.params import SYMBOL, Params
 from thunes.exchange.simulator.rules import Entry
 from thunes.exchange.simulator.store import Span, Store
@@ -84,11 +84,29 @@ class Exchange:
         executions = self.parts.engine.market(event)
         self.parts.market.prime(event)
         if executions:
-            self._done(executions)
+            self.done(executions)
+
+    def halt(self, symbol: str) -> None:
+        """The symbol's market is closed until the next snapshot of its book: nothing fills, orders are refused."""
+        self.parts.engine.halt(symbol)
+        self.parts.market.listings[symbol].halted = True
 
     def close_minute(self, end_ms: int) -> None:
         """End the minute of every symbol: on disk first, then pushed."""
-        closed = [result for listing in self.parts.market.listings.values() if (result := listing.close_minute())]
+        self._close(self.parts.market.listings.values(), end_ms)
+
+    def form(self, bar: Bar) -> None:
+        """Take the minute being formed from a source that counts it itself."""
+        self.parts.market.form(bar, self.parts.clock.now_ms())
+
+    def close_bar(self, bar: Bar) -> None:
+        """End one symbol's minute as a source that counts it itself did."""
+        listing = self.parts.market.listings[bar.candle.symbol]
+        listing.chart.forming = replace(bar, candle=replace(bar.candle, closed=False))
+        self._close((listing,), self.parts.clock.now_ms())
+
+    def _close(self, listings: Iterable[Listing], end_ms: int) -> None:
+        closed = [result for listing in listings if (result := listing.close_minute())]
         self.save([bar for bar, _ in closed])
         for _, frames in closed:
             for name, bar in frames:
@@ -113,18 +131,26 @@ class Exchange:
             "next_order_id": state.next_order_id,
             "next_trade_id": dict(state.next_trade_id),
             "next_execution_id": state.next_execution_id,
+            "next_list_id": state.next_list_id,
         }
 
     # orders
 
     def place(self, account: str, request: OrderRequest) -> tuple[Order, list[Fill]]:
         """Raises ExchangeError where the order is refused; nothing has happened then."""
-        counts, now = self.parts.limits.orders(account), self.parts.wall()
-        counts.check(now)
+        self.may_place(account)
         executions = self.parts.engine.place(account, request, self.parts.clock.now_ms())
-        counts.placed(now)
-        self._done(executions)
+        self.placed(account, 1)
+        self.done(executions)
         return executions[-1].order, [each.fill for each in executions if each.fill is not None]
+
+    def may_place(self, account: str) -> None:
+        """Raises ExchangeError -1015 when the account has too many unfilled orders."""
+        self.parts.limits.orders(account).check(self.parts.wall())
+
+    def placed(self, account: str, orders: int) -> None:
+        """Count orders that were accepted."""
+        self.parts.limits.orders(account).placed(self.parts.wall(), orders)
 
     def validate(self, account: str, request: OrderRequest) -> None:
         self.parts.engine.place(account, request, self.parts.clock.now_ms(), validate_only=True)
@@ -137,27 +163,30 @@ class Exchange:
         client_id: str | None,
         cancel_id: str,
         only: OrderStatus | None,
-    ) -> Order:
-        """Raises ExchangeError -2011 for an order that is not open, or not in the status `only`."""
+    ) -> tuple[Execution, ...]:
+        """The order's end, and that of the other of its pair.
+
+        Raises ExchangeError -2011 for an order that is not open, or not in the status `only`.
+        """
         order = self.find(account, symbol, order_id, client_id)
         if order is None or not order.status.is_open:
             raise ExchangeError(-2011, UNKNOWN_ORDER)
         if only is not None and order.status is not only:
             raise ExchangeError(-2011, "Order was not canceled due to cancel restrictions.")
         now_ms = self.parts.clock.now_ms()
-        execution = self.parts.engine.cancel(
+        executions = self.parts.engine.cancel(
             account, symbol, order_id=order.order_id, cancel_id=cancel_id, now_ms=now_ms
         )
-        self._done((execution,))
-        return execution.order
+        self.done(executions)
+        return executions
 
-    def cancel_all(self, account: str, symbol: str, cancel_id: str) -> list[Order]:
+    def cancel_all(self, account: str, symbol: str, cancel_id: str) -> tuple[Execution, ...]:
         """Raises ExchangeError -2011 where nothing is open."""
         executions = self.parts.engine.cancel_all(account, symbol, self.parts.clock.now_ms(), cancel_id)
-        self._done(executions)
-        return [each.order for each in executions]
+        self.done(executions)
+        return executions
 
-    def _done(self, executions: tuple[Execution, ...]) -> None:
+    def done(self, executions: tuple[Execution, ...]) -> None:
         """What a request did to orders: durable, then reported; what it took from the book is shown."""
         for symbol in {each.order.symbol for each in executions if each.kind == TRADE}:
             self.parts.market.listings[symbol].moved()
@@ -203,6 +232,8 @@ class Exchange:
                 counts, maker = self.parts.limits.orders(each.order.account), each.fill.is_maker
                 asyncio.get_running_loop().call_soon(counts.first_fill, self.parts.wall(), maker)
             self.parts.accounts.publish(each.order.account, report_of(each))
+            if each.order_list is not None:
+                self.parts.accounts.publish(each.order.account, list_status_of(each.order_list))
         for account in dict.fromkeys(each.order.account for each in executions):
             position = self._touched(account, executions)
             self.parts.accounts.publish(account, position_of(position, executions[-1].time_ms))
@@ -264,6 +295,10 @@ class Exchange:
 
 def report_of(execution: Execution) -> Callable[[int], Mapping[str, Any]]:
     return lambda scale: events.execution_report(execution, scale)
+
+
+def list_status_of(pair: OrderList) -> Callable[[int], Mapping[str, Any]]:
+    return lambda scale: events.list_status(pair, scale)
 
 
 def position_of(balances: Mapping[str, Balance], now_ms: int) -> Callable[[int], Mapping[str, Any]]:

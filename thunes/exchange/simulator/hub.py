@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 
 from thunes.exchange.simulator.connections import Connection
+from thunes.exchange.simulator.faults import Faults
+from thunes.exchange.simulator.request_faults import cut
 
 Build = Callable[[int], Mapping[str, Any]]
 """A payload with its times in milliseconds multiplied by the argument: 1, or 1000 for microseconds."""
@@ -31,7 +33,8 @@ class Listener:
 class Hub:
     """Listeners by stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
         self._listeners: dict[Listener, None] = {}
         self._streams: dict[str, dict[Listener, None]] = {}
         self._arrived = asyncio.Event()
@@ -72,6 +75,11 @@ class Hub:
         listeners = self._streams.get(name)
         if not listeners:
             return
+        fault = self._faults.market_frame(name)
+        if fault is not None and fault.name == "gap":
+            return
+        if fault is not None and fault.name == "crossed":
+            build = crossed(build)
         frames: dict[tuple[int, bool], bytes] = {}
         for listener in listeners:
             key = (listener.scale, listener.combined)
@@ -79,6 +87,8 @@ class Hub:
             if frame is None:
                 payload = orjson.dumps(build(listener.scale))
                 frame = b'{"stream":"%b","data":%b}' % (name.encode(), payload) if listener.combined else payload
+                if fault is not None and fault.name == "garbage-frame":
+                    frame = cut(frame)
                 frames[key] = frame
             listener.connection.send(frame)
 
@@ -94,3 +104,13 @@ class Hub:
     async def arrival(self) -> None:
         """Return once somebody listens."""
         await self._arrived.wait()
+
+
+def crossed(build: Build) -> Build:
+    """The same best prices, bid for ask."""
+
+    def swapped(scale: int) -> Mapping[str, Any]:
+        top = build(scale)
+        return {**top, "b": top["a"], "a": top["b"]}
+
+    return swapped

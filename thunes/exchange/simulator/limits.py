@@ -125,8 +125,8 @@ class OrderCounts:
                 message = f"Too many new orders; current limit is {window.limit} orders per {interval}."
                 raise ExchangeError(-1015, message, 429, window.left_s(now))
 
-    def placed(self, now: float) -> None:
-        self._add(now, 1)
+    def placed(self, now: float, orders: int = 1) -> None:
+        self._add(now, orders)
 
     def first_fill(self, now: float, maker: bool) -> None:
         self._add(now, -MAKER_REBATE if maker else -1)

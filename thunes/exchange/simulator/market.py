@@ -24,8 +24,14 @@ Stored = Callable[[str, int, int], list[Bar]]
 class Listing:
     """One symbol."""
 
-    def __init__(self, symbol: str, book: OrderBook, hub: Hub, stored: Stored, kline_every_s: float) -> None:
+    def __init__(
+        self, symbol: str, book: OrderBook, hub: Hub, stored: Stored, kline_every_s: float, *, counts: bool = True
+    ) -> None:
+        """`counts` says whether candles are made of the public trades; else they come from the source (`form`)."""
         self.symbol = symbol
+        self.halted = False
+        """Whether the book is not known to be the market's: then nothing of it is shown."""
+        self._counts = counts
         self.book = book
         self.chart = Chart(symbol)
         self.trades: deque[PublicTrade] = deque(maxlen=KEPT_TRADES)
@@ -45,16 +51,26 @@ class Listing:
     def traded(self, trade: PublicTrade, now_ms: int, now_s: float) -> None:
         """A public trade: tape, candle, streams."""
         self.trades.append(trade)
-        self.chart.add(trade)
         self._hub.publish(self._trade, feeds.trade(trade, now_ms))
         self._hub.publish(self._aggregate, feeds.agg_trade(trade, now_ms))
+        if self._counts:
+            self.chart.add(trade)
+            self._candle_moved(now_ms, now_s)
+
+    def form(self, bar: Bar, now_ms: int, now_s: float) -> None:
+        """The minute being formed is this now, as the source counts it."""
+        self.chart.forming = bar
+        self._candle_moved(now_ms, now_s)
+
+    def _candle_moved(self, now_ms: int, now_s: float) -> None:
         for interval, name in self._klines.items():
             if self._hub.wanted(name):
                 self._pending.add(interval)
         self._flush_klines(now_ms, now_s)
 
-    def moved(self) -> None:
+    def moved(self, *, known_again: bool = False) -> None:
         """The book changed; the best of it goes out if that changed too."""
+        self.halted = self.halted and not known_again
         self.update_id += 1
         self.show_top()
 
@@ -71,11 +87,13 @@ class Listing:
     def flush(self, now_ms: int, now_s: float, everything: bool) -> None:
         """Push what waited for its turn, or all that waits."""
         self._flush_klines(now_ms, now_s, everything)
-        self._depth.flush(self.update_id, now_ms, now_s, everything)
+        if not self.halted:
+            self._depth.flush(self.update_id, now_ms, now_s, everything)
 
     def settle_depth(self, now_ms: int, now_s: float) -> None:
         """Push every pending change of the book: a snapshot is about to be taken."""
-        self._depth.flush(self.update_id, now_ms, now_s, everything=True)
+        if not self.halted:
+            self._depth.flush(self.update_id, now_ms, now_s, everything=True)
 
     def _flush_klines(self, now_ms: int, now_s: float, everything: bool = False) -> None:
         for interval in list(self._pending):
@@ -142,9 +160,18 @@ class Market:
     """All symbols. `now_s` paces what is pushed at intervals: wall seconds, or market seconds at speed 0."""
 
     def __init__(
-        self, books: Mapping[str, OrderBook], hub: Hub, stored: Stored, now_s: Callable[[], float], kline_every_s: float
+        self,
+        books: Mapping[str, OrderBook],
+        hub: Hub,
+        stored: Stored,
+        now_s: Callable[[], float],
+        kline_every_s: float,
+        *,
+        counts: bool = True,
     ) -> None:
-        self.listings = {symbol: Listing(symbol, book, hub, stored, kline_every_s) for symbol, book in books.items()}
+        self.listings = {
+            symbol: Listing(symbol, book, hub, stored, kline_every_s, counts=counts) for symbol, book in books.items()
+        }
         self._hub = hub
         self._now_s = now_s
         self._unsaved_trades: list[PublicTrade] = []
@@ -157,7 +184,11 @@ class Market:
             self._unsaved_trades.append(event)
             listing.traded(event, now_ms, self._now_s())
         else:
-            listing.moved()
+            listing.moved(known_again=isinstance(event, BookChanged) and event.snapshot)
+
+    def form(self, bar: Bar, now_ms: int) -> None:
+        """Show the minute that a source counts itself."""
+        self.listings[bar.candle.symbol].form(bar, now_ms, self._now_s())
 
     def prime(self, event: BookChanged) -> None:
         """Take the book that playing starts from; after a restart it is the one already known."""

@@ -65,6 +65,10 @@ class Params:
     def has(self, name: str) -> bool:
         return name in self._values
 
+    def glance(self, name: str) -> str:
+        """The value as sent, empty where there is none; it does not count as read."""
+        return self._values.get(name, "")
+
     def text(self, name: str, legal: str | None = None) -> str | None:
         """The value as sent; raises -1105 where it is empty and -1100 where it is not within `legal`."""
         self._read.add(name)

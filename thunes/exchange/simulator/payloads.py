@@ -16,7 +16,7 @@ NOBODY = (Decimal(0), Decimal(0))
 """The best of a side on which nobody is: price and quantity."""
 ZERO = "0.00000000"
 TIME_FIELDS = frozenset(
-    {"serverTime", "transactTime", "time", "updateTime", "workingTime", "closeTime", "openTime", "T"}
+    {"serverTime", "transactTime", "time", "updateTime", "transactionTime", "workingTime", "closeTime", "openTime", "T"}
 )
 KLINE_TIMES = (0, 6)
 
@@ -177,7 +177,7 @@ def acknowledged(order: Order, now_ms: int) -> dict[str, Any]:
     return {
         "symbol": order.symbol,
         "orderId": order.order_id,
-        "orderListId": NO_ID,
+        "orderListId": order.list_id,
         "clientOrderId": order.client_order_id,
         "transactTime": now_ms,
     }
@@ -211,7 +211,7 @@ def canceled(order: Order, cancel_id: str, now_ms: int) -> dict[str, Any]:
         "symbol": order.symbol,
         "origClientOrderId": order.client_order_id,
         "orderId": order.order_id,
-        "orderListId": NO_ID,
+        "orderListId": order.list_id,
         "clientOrderId": cancel_id,
         "transactTime": now_ms,
     } | order_core(order)
@@ -221,7 +221,7 @@ def order_status(order: Order) -> dict[str, Any]:
     return {
         "symbol": order.symbol,
         "orderId": order.order_id,
-        "orderListId": NO_ID,
+        "orderListId": order.list_id,
         "clientOrderId": order.client_order_id,
         "stopPrice": ZERO,
         "icebergQty": ZERO,
@@ -237,7 +237,7 @@ def own_trade(fill: Fill) -> dict[str, Any]:
         "symbol": fill.symbol,
         "id": fill.trade_id,
         "orderId": fill.order_id,
-        "orderListId": NO_ID,
+        "orderListId": fill.list_id,
         "price": figure(fill.price),
         "qty": figure(fill.quantity),
         "quoteQty": figure(fill.quote_quantity),

@@ -5,25 +5,35 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 import time
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from thunes.errors import OperatorError
-from thunes.exchange.simulator.embedded import Embedded, Options
-from thunes.exchange.simulator.server import PortInUse
+from thunes.errors import NetworkError, OperatorError
+from thunes.exchange.simulator.embedded import Embedded
+from thunes.exchange.simulator.fault_kinds import UnknownFault, from_flag
+from thunes.exchange.simulator.live_source import REST, STREAM, LiveSettings
+from thunes.exchange.simulator.loopback import PortInUse
+from thunes.exchange.simulator.options import Delay, Options, Trouble
+from thunes.exchange.simulator.random_faults import MOST_A_SECOND
 from thunes.exchange.simulator.signing import read_public_key
-from thunes.exchange.simulator.source_protocol import SYNTHETIC
+from thunes.exchange.simulator.source_protocol import LIVE, SYNTHETIC
 
 log = logging.getLogger(__name__)
 
 DONE = 0
 FAILED = 1
 BAD_COMMAND = 2
+USUAL = Delay()
+LONGEST_LATENCY_S = 60.0
+WIDEST_SPREAD = 5.0
 
 
 def amount(text: str) -> Decimal:
@@ -42,6 +52,32 @@ def fee(text: str) -> Decimal:
     if value >= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not below 1")
     return value
+
+
+def share(text: str) -> Decimal:
+    value = amount(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is above 1")
+    return value
+
+
+def at_most(most: float) -> Callable[[str], float]:
+    """Reads a number from 0 to `most`."""
+
+    def read(text: str) -> float:
+        value = float(amount(text))
+        if value > most:
+            raise argparse.ArgumentTypeError(f"{text!r} is above {most:g}")
+        return value
+
+    return read
+
+
+def fault(text: str) -> tuple[str, Mapping[str, Any]]:
+    try:
+        return from_flag(text)
+    except UnknownFault as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def speed(text: str) -> float:
@@ -64,18 +100,67 @@ def symbols(text: str) -> tuple[str, ...]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `thunes exchange`; `run` reads what they are parsed into."""
     parser.add_argument("--port", type=port, default=0, metavar="N", help="listen here on 127.0.0.1; 0 = any free port")
-    parser.add_argument("--source", default=SYNTHETIC, metavar="PATH", help="synthetic, recorded frames or kline files")
+    parser.add_argument("--source", default=SYNTHETIC, metavar="PATH", help="synthetic, live, or files of a market")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the synthetic market")
     parser.add_argument("--speed", type=speed, metavar="X", help="market seconds a second; 0 = as fast as clients read")
     parser.add_argument("--home", type=Path, default=Path(), metavar="DIR", help="root of everything written")
     parser.add_argument("--symbols", type=symbols, default=("BTCUSDT", "ETHUSDT"), metavar="A,B", help="what is traded")
     parser.add_argument("--trend", type=float, default=1.0, metavar="X", help="of the synthetic market")
+    parser.add_argument("--live-rest", default=REST, metavar="URL", help="of the live market; default %(default)s")
+    parser.add_argument("--live-stream", default=STREAM, metavar="URL", help="the same; default %(default)s")
     parser.add_argument("--fee", type=fee, default=Decimal("0.001"), metavar="RATE", help="commission, as a fraction")
     parser.add_argument("--balance", type=amount, default=Decimal(10_000), metavar="USDT", help="the account's first")
     parser.add_argument("--key-may-withdraw", action="store_true", help="the account's key says that it may; for tests")
     parser.add_argument("--public-key", type=Path, metavar="FILE", help="the account's key is Ed25519, with this half")
+    parser.add_argument(
+        "--control-port", type=port, metavar="N", help="arm faults here; 0 = any free port; off if left out"
+    )
+    add_realism(parser)
     parser.add_argument("--parent", action="store_true", help="end when standard input does")
     parser.add_argument("--ready-json", action="store_true", help="report as JSON lines on standard output")
+
+
+def add_realism(parser: argparse.ArgumentParser) -> None:
+    """The flags of what makes trading here as hard as elsewhere, and of what goes wrong."""
+    parser.add_argument("--maker-fee", type=fee, metavar="RATE", help="of what rested; default: --fee")
+    parser.add_argument("--taker-fee", type=fee, metavar="RATE", help="of what took; default: --fee")
+    parser.add_argument(
+        "--queue-ahead",
+        type=share,
+        default=Decimal(1),
+        metavar="SHARE",
+        help="of what is displayed at its price, what is ahead of a resting order; default 1, all of it",
+    )
+    parser.add_argument(
+        "--latency",
+        type=at_most(LONGEST_LATENCY_S),
+        default=USUAL.median_s,
+        metavar="SECONDS",
+        help="median there and back, wall time; default %(default)s; none at speed 0",
+    )
+    parser.add_argument(
+        "--latency-spread",
+        type=at_most(WIDEST_SPREAD),
+        default=USUAL.spread,
+        metavar="X",
+        help="standard deviation of its logarithm; default %(default)s",
+    )
+    parser.add_argument(
+        "--fault",
+        type=fault,
+        action="append",
+        default=[],
+        metavar="NAME[,key=value]",
+        help="what goes wrong from the start; may be given again; `thunes fault --help` lists all",
+    )
+    parser.add_argument(
+        "--fault-rate",
+        type=at_most(MOST_A_SECOND),
+        default=0.0,
+        metavar="X",
+        help="random faults a wall second; default none",
+    )
+    parser.add_argument("--fault-seed", type=int, default=1, metavar="N", help="of the random faults; default 1")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -85,13 +170,15 @@ def run(arguments: argparse.Namespace) -> int:
     except OperatorError as error:
         print(error, file=sys.stderr)
         return BAD_COMMAND
-    except PortInUse as error:
+    except (PortInUse, NetworkError) as error:
         print(error, file=sys.stderr)
         return FAILED
 
 
 def options_of(arguments: argparse.Namespace) -> Options:
-    """Raises OperatorError for a public key that is none."""
+    """Raises OperatorError for a public key that is none, and for a pace of the live market."""
+    if arguments.source == LIVE and arguments.speed is not None:
+        raise OperatorError("--speed: the live market has a pace of its own; leave it out.")
     return Options(
         home=arguments.home,
         port=arguments.port,
@@ -101,7 +188,13 @@ def options_of(arguments: argparse.Namespace) -> Options:
         symbols=arguments.symbols,
         trend=arguments.trend,
         fee=arguments.fee,
+        maker_fee=arguments.maker_fee,
+        taker_fee=arguments.taker_fee,
+        queue_ahead=arguments.queue_ahead,
         balance=arguments.balance,
+        delay=Delay(arguments.latency, arguments.latency_spread, arguments.seed),
+        trouble=Trouble(tuple(arguments.fault), arguments.fault_rate, arguments.fault_seed, arguments.control_port),
+        live=LiveSettings(rest=arguments.live_rest, stream=arguments.live_stream, seed=os.getpid()),
         key_may_withdraw=arguments.key_may_withdraw,
         public_key=read_public_key(arguments.public_key) if arguments.public_key is not None else None,
     )
@@ -138,6 +231,7 @@ def announce(running: Embedded, as_json: bool) -> None:
         "ws_api": running.ws_api,
         "api_key": running.account.api_key,
         "api_secret": running.api_secret,
+        **({"control": running.control} if running.control else {}),
     }
     if as_json:
         say({"event": "ready", **facts})

@@ -9,6 +9,7 @@ from typing import Protocol
 from thunes.messages import Candle, MarketEvent
 
 SYNTHETIC = "synthetic"
+LIVE = "live"
 
 
 class Grid(Protocol):

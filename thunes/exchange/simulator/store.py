@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 import peewee
 
-from thunes.domain.executions import Balance, Execution, Fill, Order
+from thunes.domain.executions import Balance, Execution, Fill, Order, OrderList
 from thunes.errors import OperatorError
 from thunes.exchange.simulator import tables
 from thunes.exchange.simulator.tables import (
@@ -28,6 +28,7 @@ from thunes.exchange.simulator.tables import (
     CandleRow,
     FillRow,
     IdentityRow,
+    OrderListRow,
     OrderRow,
     PlaceRow,
     TradeRow,
@@ -76,13 +77,18 @@ class Store:
             raise OperatorError(f"{path} cannot be used ({error}): mend or remove it, or use another --home") from error
 
     def _add_columns(self) -> None:
-        """Orders of a database from before there were stops: none of them waits for anything."""
+        """Orders of a database from before there were stops, or pairs: none waits for anything, or has another."""
         known = {column.name for column in self._database.get_columns("order")}
         if "stop_price" not in known:
             with self._database.atomic():
                 self._driver.execute_sql("ALTER TABLE \"order\" ADD COLUMN stop_price TEXT NOT NULL DEFAULT '0'")
                 self._driver.execute_sql('ALTER TABLE "order" ADD COLUMN working_ms INTEGER NOT NULL DEFAULT 0')
                 self._driver.execute_sql('UPDATE "order" SET working_ms = created_ms')
+        if "list_id" not in known:
+            with self._database.atomic():
+                self._driver.execute_sql('ALTER TABLE "order" ADD COLUMN list_id INTEGER NOT NULL DEFAULT -1')
+                self._driver.execute_sql('ALTER TABLE "order" ADD COLUMN held TEXT')
+                self._driver.execute_sql('ALTER TABLE "fill" ADD COLUMN list_id INTEGER NOT NULL DEFAULT -1')
 
     def close(self) -> None:
         self._database.close()
@@ -147,13 +153,17 @@ class Store:
     def save_executions(self, executions: Iterable[Execution]) -> None:
         """The orders as they stand after these, and their fills."""
         latest: dict[int, Order] = {}
+        lists: dict[int, OrderList] = {}
         fills = []
         for execution in executions:
+            if execution.order_list is not None:
+                lists[execution.order_list.list_id] = execution.order_list
             latest[execution.order.order_id] = execution.order
             if execution.fill is not None:
                 fills.append({"account": execution.order.account, **tables.fill_values(execution.fill)})
         self._put(FillRow, fills, "INSERT")
         self._put(OrderRow, [tables.order_values(order) for order in latest.values()])
+        self._put(OrderListRow, [tables.list_values(pair) for pair in lists.values()])
 
     def save_place(self, place: Mapping[str, Any]) -> None:
         self._put(PlaceRow, [{"id": 1, "body": orjson.dumps(dict(place)).decode()}])
@@ -192,6 +202,28 @@ class Store:
         with self._bound():
             wanted = OrderRow.status.in_([status.value for status in OrderStatus if status.is_open])
             return [tables.as_order(row) for row in OrderRow.select().where(wanted).order_by(OrderRow.order_id)]
+
+    def open_lists(self) -> list[OrderList]:
+        with self._bound():
+            query = OrderListRow.select().where(OrderListRow.done == False)  # noqa: E712
+            return [tables.as_list(row) for row in query.order_by(OrderListRow.list_id)]
+
+    def order_lists(self, account: str, span: Span) -> list[OrderList]:
+        """An account's pairs, by id and time, oldest first."""
+        with self._bound():
+            where = (OrderListRow.account == account) & (OrderListRow.list_id >= span.from_id)
+            where &= OrderListRow.time_ms.between(span.start_ms, span.end_ms)
+            return [tables.as_list(row) for row in rows(OrderListRow, where, OrderListRow.list_id, span)]
+
+    def order_list(self, account: str, list_id: int | None, client_list_id: str | None) -> OrderList | None:
+        """The pair of that id, else the newest of that client id."""
+        with self._bound():
+            same = OrderListRow.list_id == list_id
+            if list_id is None:
+                same = OrderListRow.client_list_id == client_list_id
+            where = (OrderListRow.account == account) & same
+            row = OrderListRow.select().where(where).order_by(OrderListRow.list_id.desc()).first()
+            return None if row is None else tables.as_list(row)
 
     def orders(self, account: str, symbol: str, span: Span) -> list[Order]:
         """An account's orders of a symbol, by order id and time of creation, oldest first."""

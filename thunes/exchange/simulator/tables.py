@@ -7,9 +7,10 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+import orjson
 import peewee
 
-from thunes.domain.executions import Fill, Order
+from thunes.domain.executions import Fill, Order, OrderList
 from thunes.messages import Candle, OrderStatus, OrderType, PublicTrade, Side, TimeInForce
 
 MINUTE_MS = 60_000
@@ -84,6 +85,8 @@ class OrderRow(peewee.Model):
     queue_ahead = peewee.TextField()
     stop_price = peewee.TextField()
     working_ms = peewee.IntegerField()
+    list_id = peewee.IntegerField()
+    held = peewee.TextField(null=True)
 
     class Meta:
         table_name = "order"
@@ -103,10 +106,26 @@ class FillRow(peewee.Model):
     time_ms = peewee.IntegerField()
     is_buyer = peewee.BooleanField()
     is_maker = peewee.BooleanField()
+    list_id = peewee.IntegerField()
 
     class Meta:
         table_name = "fill"
         primary_key = peewee.CompositeKey("account", "symbol", "trade_id")
+
+
+class OrderListRow(peewee.Model):
+    """A pair of orders; `orders` are their ids and client ids as JSON."""
+
+    list_id = peewee.IntegerField(primary_key=True)
+    account = peewee.TextField()
+    client_list_id = peewee.TextField(index=True)
+    symbol = peewee.TextField()
+    orders = peewee.TextField()
+    time_ms = peewee.IntegerField()
+    done = peewee.BooleanField()
+
+    class Meta:
+        table_name = "order_list"
 
 
 class CandleRow(peewee.Model):
@@ -155,6 +174,7 @@ ALL: tuple[type[peewee.Model], ...] = (
     BalanceRow,
     OrderRow,
     FillRow,
+    OrderListRow,
     CandleRow,
     TradeRow,
 )
@@ -203,6 +223,8 @@ def as_order(row: Any) -> Order:
         queue_ahead=Decimal(row.queue_ahead),
         stop_price=Decimal(row.stop_price),
         working_ms=row.working_ms,
+        list_id=row.list_id,
+        held=None if row.held is None else Decimal(row.held),
     )
 
 
@@ -223,7 +245,20 @@ def as_fill(row: Any) -> Fill:
         time_ms=row.time_ms,
         is_buyer=row.is_buyer,
         is_maker=row.is_maker,
+        list_id=row.list_id,
     )
+
+
+def list_values(pair: OrderList) -> dict[str, Any]:
+    plain = {
+        name: getattr(pair, name) for name in ("list_id", "account", "client_list_id", "symbol", "time_ms", "done")
+    }
+    return plain | {"orders": orjson.dumps(pair.orders).decode()}
+
+
+def as_list(row: Any) -> OrderList:
+    orders = tuple((order_id, client_id) for order_id, client_id in orjson.loads(row.orders))
+    return OrderList(row.list_id, row.account, row.client_list_id, row.symbol, orders, row.time_ms, row.done)
 
 
 def bar_values(bar: Bar) -> dict[str, Any]:

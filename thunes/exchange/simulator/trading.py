@@ -10,7 +10,7 @@ from typing import Any
 from thunes.domain.executions import OrderRequest
 from thunes.domain.filters import AT_THE_MARKET
 from thunes.errors import ExchangeError
-from thunes.exchange.simulator import payloads
+from thunes.exchange.simulator import list_payloads, payloads
 from thunes.exchange.simulator.dispatch import Act, Call
 from thunes.exchange.simulator.exchange import Exchange
 from thunes.exchange.simulator.params import CLIENT_ID, Params, missing, not_required, not_valid
@@ -34,17 +34,16 @@ class Trading:
 
     def place(self, call: Call) -> Act:
         """`POST /api/v3/order`."""
-        request, response = self._order(call.params)
+        request, response = self.order(call.params)
+        return lambda: self.placed(call.account, request, response)
 
-        def act() -> Any:
-            order, fills = self._exchange.place(call.account, request)
-            return payloads.placed(order, fills, order.updated_ms, response)
-
-        return act
+    def placed(self, account: str, request: OrderRequest, response: str) -> Any:
+        order, fills = self._exchange.place(account, request)
+        return payloads.placed(order, fills, order.updated_ms, response)
 
     def test(self, call: Call) -> Act:
         """`POST /api/v3/order/test`: everything is checked, nothing is done."""
-        request, _ = self._order(call.params)
+        request, _ = self.order(call.params)
         rates = call.params.boolean("computeCommissionRates")
 
         def act() -> Any:
@@ -69,15 +68,22 @@ class Trading:
     def cancel(self, call: Call) -> Act:
         """`DELETE /api/v3/order`."""
         symbol = self._exchange.symbol(call.params)
-        order_id, client_id = which(call.params)
+        ids = which(call.params)
         cancel_id = call.params.text("newClientOrderId", CLIENT_ID) or self._exchange.new_id()
         only = restriction(call.params)
+        return lambda: self.canceled(call.account, symbol, ids, cancel_id, only)
 
-        def act() -> Any:
-            order = self._exchange.cancel(call.account, symbol, order_id, client_id, cancel_id, only)
-            return payloads.canceled(order, cancel_id, order.updated_ms)
-
-        return act
+    def canceled(
+        self,
+        account: str,
+        symbol: str,
+        ids: tuple[int | None, str | None],
+        cancel_id: str,
+        only: OrderStatus | None,
+    ) -> Any:
+        """The order's answer, or that of the list which it took with it."""
+        executions = self._exchange.cancel(account, symbol, *ids, cancel_id, only)
+        return list_payloads.cancellations(executions, cancel_id)[0]
 
     def open_orders(self, call: Call) -> Act:
         """`GET /api/v3/openOrders`."""
@@ -90,8 +96,7 @@ class Trading:
         cancel_id = self._exchange.new_id()
 
         def act() -> Any:
-            orders = self._exchange.cancel_all(call.account, symbol, cancel_id)
-            return [payloads.canceled(order, cancel_id, order.updated_ms) for order in orders]
+            return list_payloads.cancellations(self._exchange.cancel_all(call.account, symbol, cancel_id), cancel_id)
 
         return act
 
@@ -121,16 +126,13 @@ class Trading:
         """`GET /api/v3/rateLimit/order`."""
         return lambda: self._exchange.order_counts(call.account)
 
-    def _order(self, params: Params) -> tuple[OrderRequest, str]:
+    def order(self, params: Params) -> tuple[OrderRequest, str]:
         """The order that was asked for, and the type of answer."""
         symbol = self._exchange.symbol(params)
-        side = params.choice("side", Side, ExchangeError(-1117, "Invalid side."))
-        if side is None:
-            raise missing("side")
+        side = order_side(params)
         kind = order_type(params)
-        for name, message in UNSUPPORTED_PARAMETERS.items():
-            if params.text(name) is not None:
-                raise ExchangeError(-2010, message)
+        for name in UNSUPPORTED_PARAMETERS:
+            unsupported(params, name)
         if params.text("selfTradePreventionMode") not in (None, "NONE"):
             raise not_valid("selfTradePreventionMode")
         client_id = params.text("newClientOrderId", CLIENT_ID) or self._exchange.new_id()
@@ -150,22 +152,36 @@ class Trading:
         return request, response_type(params, kind)
 
 
-def order_type(params: Params) -> OrderType:
-    value = params.required("type")
+def order_side(params: Params) -> Side:
+    side = params.choice("side", Side, ExchangeError(-1117, "Invalid side."))
+    if side is None:
+        raise missing("side")
+    return side
+
+
+def unsupported(params: Params, name: str, like: str = "") -> None:
+    """Refuse what an order cannot have here, under another name perhaps."""
+    if params.text(name) is not None:
+        known = next((text for part, text in UNSUPPORTED_PARAMETERS.items() if part in (name, like)), None)
+        raise ExchangeError(-2010, known or UNSUPPORTED_PARAMETERS["icebergQty"])
+
+
+def order_type(params: Params, name: str = "type") -> OrderType:
+    value = params.required(name)
     try:
         return OrderType(value)
     except ValueError:
         raise ExchangeError(-1116, "Invalid orderType.") from None
 
 
-def time_in_force(params: Params, kind: OrderType) -> TimeInForce:
+def time_in_force(params: Params, kind: OrderType, name: str = "timeInForce") -> TimeInForce:
     """An order with a limit needs one, and no other may have one; LIMIT_MAKER rests for as long as it can."""
-    value = params.choice("timeInForce", TimeInForce, ExchangeError(-1115, "Invalid timeInForce."))
+    value = params.choice(name, TimeInForce, ExchangeError(-1115, "Invalid timeInForce."))
     timed = kind in (OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT)
     if timed and value is None:
-        raise missing("timeInForce")
+        raise missing(name)
     if not timed and value is not None:
-        raise not_required("timeInForce")
+        raise not_required(name)
     return TimeInForce.GTC if value is None else value
 
 
@@ -204,13 +220,12 @@ def response_type(params: Params, kind: OrderType) -> str:
     return value
 
 
-def which(params: Params) -> tuple[int | None, str | None]:
+def which(params: Params, by_id: str = "orderId", by_name: str = "origClientOrderId") -> tuple[int | None, str | None]:
     """The order that a query or a cancel is about: by id, by client id, or both."""
-    order_id = params.integer("orderId")
-    client_id = params.text("origClientOrderId", CLIENT_ID)
+    order_id = params.integer(by_id)
+    client_id = params.text(by_name, CLIENT_ID)
     if order_id is None and client_id is None:
-        message = "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
-        raise ExchangeError(-1102, message)
+        raise ExchangeError(-1102, f"Param '{by_name}' or '{by_id}' must be sent, but both were empty/null!")
     return order_id, client_id
 
 

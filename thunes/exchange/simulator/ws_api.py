@@ -5,7 +5,9 @@ Events of an account arrive as `{"subscriptionId": N, "event": {...}}`; one subs
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -14,20 +16,35 @@ from thunes.errors import ExchangeError
 from thunes.exchange.simulator import signing
 from thunes.exchange.simulator.connections import Connection
 from thunes.exchange.simulator.dispatch import Dispatcher, Endpoint, error_body
+from thunes.exchange.simulator.faults import Faults
+from thunes.exchange.simulator.latency import Latency, Line
 from thunes.exchange.simulator.limits import AddressLimits
 from thunes.exchange.simulator.logon import Logon
+from thunes.exchange.simulator.methods import REST_NAMES
 from thunes.exchange.simulator.params import Params
+from thunes.exchange.simulator.report_faults import Event, ReportFaults
+from thunes.exchange.simulator.request_faults import Lost, RequestFaults, Spoilt, cut
 
 SESSION_WEIGHT = 2
 LOGON = "session.logon"
 MOST_SUBSCRIPTIONS = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What is between a client and the exchange."""
+
+    faults: RequestFaults
+    latency: Latency
+
+
 class Accounts:
     """Which connections listen to which account."""
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults) -> None:
         self._sessions: dict[ApiSession, None] = {}
+        self._faults = faults
+        self._reports = ReportFaults(faults, self._send)
 
     def join(self, session: ApiSession) -> None:
         self._sessions[session] = None
@@ -35,10 +52,19 @@ class Accounts:
     def leave(self, session: ApiSession) -> None:
         self._sessions.pop(session, None)
 
-    def publish(self, account: str, event: Callable[[int], Mapping[str, Any]]) -> None:
+    def publish(self, account: str, event: Event) -> None:
         """Send an event, built with its times multiplied by 1 or 1000, to all that listen to `account`."""
+        if self.listening(account):
+            self._reports.pass_on(account, event)
+
+    def listening(self, account: str) -> int:
+        """How many connections listen to an account."""
+        return sum(1 for session in self._sessions if session.listens(account))
+
+    def _send(self, account: str, event: Event) -> None:
+        garbage = self._faults.account_frame() is not None
         for session in self._sessions:
-            session.event(account, event)
+            session.event(account, event, garbage=garbage)
 
 
 class ApiSession:
@@ -52,6 +78,7 @@ class ApiSession:
         address: AddressLimits,
         scale: int,
         show_limits: bool,
+        way: Way,
     ) -> None:
         self.connection = connection
         self._dispatcher = dispatcher
@@ -59,6 +86,9 @@ class ApiSession:
         self._address = address
         self._scale = scale
         self._show_limits = show_limits
+        self._way = way
+        self._incoming, self._outgoing = Line(), Line()
+        self._befallen: set[asyncio.Task[None]] = set()
         self._subscriptions: dict[int, str] = {}
         self._next_subscription = 0
         self._logon = Logon(self._now_ms())
@@ -71,13 +101,52 @@ class ApiSession:
             "session.subscriptions": self._list,
         }
 
-    def event(self, account: str, event: Callable[[int], Mapping[str, Any]]) -> None:
+    def listens(self, account: str) -> bool:
+        return account in self._subscriptions.values()
+
+    def event(self, account: str, event: Event, *, garbage: bool = False) -> None:
+        """Send an event of an account that is subscribed to here."""
+        way_s = self._way.latency.half()
         for number, subscribed in self._subscriptions.items():
             if subscribed == account:
-                self.connection.send(orjson.dumps({"subscriptionId": number, "event": event(self._scale)}))
+                frame = orjson.dumps({"subscriptionId": number, "event": event(self._scale)})
+                self._send(way_s, cut(frame) if garbage else frame)
 
     async def receive(self, text: str) -> None:
-        self.connection.send(orjson.dumps(self.answer(text)))
+        """Take a request; it is answered in its turn."""
+        way_s = self._way.latency.half()
+        self._incoming.send(way_s, lambda: self._arrived(text, way_s))
+
+    def _arrived(self, text: str, way_s: float) -> None:
+        if not self._way.faults.watches:
+            self._send(way_s, orjson.dumps(self.answer(text)))
+            return
+        task = asyncio.ensure_future(self._suffer(text, way_s))
+        self._befallen.add(task)
+        task.add_done_callback(self._befallen.discard)
+
+    async def _suffer(self, text: str, way_s: float) -> None:
+        """Answer a request that a fault may befall."""
+        request_id, calls, symbol = named(text)
+        try:
+            await self._way.faults.before(calls, symbol)
+            answer = self.answer(text)
+            spoilt = await self._way.faults.after(calls, symbol)
+        except Lost:
+            self.connection.drop()
+            return
+        except ExchangeError as error:
+            answer, spoilt = {"id": request_id, "status": error.status, "error": self._error(error)}, None
+        self._send(way_s, self._changed(answer, spoilt))
+
+    def _changed(self, answer: dict[str, Any], spoilt: Spoilt | None) -> bytes:
+        if spoilt is not None and spoilt.status:
+            answer = {"id": answer["id"], "status": spoilt.status, "error": self._error(spoilt.error())}
+        frame = orjson.dumps(answer)
+        return cut(frame) if spoilt is not None and not spoilt.status else frame
+
+    def _send(self, way_s: float, frame: bytes) -> None:
+        self._outgoing.send(way_s, lambda: self.connection.send(frame))
 
     def answer(self, text: str) -> dict[str, Any]:
         """What one request is answered with."""
@@ -191,7 +260,7 @@ class ApiSession:
     def _terminate(self, number: int) -> None:
         del self._subscriptions[number]
         event = {"e": "eventStreamTerminated", "E": self._now_ms() * self._scale}
-        self.connection.send(orjson.dumps({"subscriptionId": number, "event": event}))
+        self._send(0.0, orjson.dumps({"subscriptionId": number, "event": event}))
 
     def _list(self, params: Params, _account: str) -> list[dict[str, int]]:
         params.finish()
@@ -207,6 +276,17 @@ def parsed(text: str) -> dict[str, Any]:
     if not isinstance(request, dict) or not isinstance(request.get("params", {}), dict):
         raise ExchangeError(-1135, "Invalid JSON Request")
     return request
+
+
+def named(text: str) -> tuple[Any, tuple[str, ...], str]:
+    """A request's id, the names that it goes by, and its symbol; empty where it has none."""
+    try:
+        request = parsed(text)
+    except ExchangeError:
+        return None, (), ""
+    method = str(request.get("method", "")).removeprefix("v3/")
+    names = (method, REST_NAMES[method]) if method in REST_NAMES else (method,)
+    return request.get("id"), names, str(request.get("params", {}).get("symbol", ""))
 
 
 def as_parameter(value: Any) -> str:
