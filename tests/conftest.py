@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.e2e.matrix.table import Row, told
+
 # The same examples every time, and no limit on one example: a busy machine is no fault of the code.
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
+CELL = "cell of the fault matrix"
+"""The property under which a test reports one."""
 SHARED_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 
 
@@ -20,3 +25,12 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"needs the recorded market data, and {SHARED_DATA} is not there")
     return SHARED_DATA
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Every cell of the fault matrix that was run, in whichever process."""
+    reports = [report for found in terminalreporter.stats.values() for report in found if hasattr(report, "when")]
+    kept = [value for each in reports if each.when == "call" for name, value in each.user_properties if name == CELL]
+    if kept:
+        terminalreporter.section("fault matrix")
+        terminalreporter.write_line(told([Row(**json.loads(value)) for value in kept]))

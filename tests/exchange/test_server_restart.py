@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -200,3 +202,29 @@ def test_history_before_the_start_stays_after_a_restart(start: Start) -> None:
             rows = exchange.public("/api/v3/klines", symbol="BTCUSDT", interval="1m")
             assert [row[0] for row in rows] == [START_MS - MINUTE, START_MS]
             assert rows[1][4] == "7.00000000"
+
+
+NEWER = {
+    "pairs": ('"order" DROP COLUMN list_id', '"order" DROP COLUMN held', '"fill" DROP COLUMN list_id'),
+    "stops": ('"order" DROP COLUMN stop_price', '"order" DROP COLUMN working_ms'),
+}
+"""What a database from before these lacks."""
+
+
+@pytest.mark.parametrize("lacks", [("pairs",), ("pairs", "stops")], ids="+".join)
+def test_a_database_from_before_there_were_pairs_or_stops_is_taken_up(
+    start: Start, tmp_path: Path, lacks: tuple[str, ...]
+) -> None:
+    with start() as exchange:
+        exchange.order("BUY", "0.1")
+        exchange.order("BUY", "0.01", "29000")
+        before = account_of(exchange)
+    with closing(sqlite3.connect(tmp_path / "data" / "exchange.db")) as database:
+        for change in (each for name in lacks for each in NEWER[name]):
+            database.execute(f"ALTER TABLE {change}")
+        if "pairs" in lacks:
+            database.execute('DROP TABLE "order_list"')
+        database.commit()
+    with start() as exchange:
+        assert account_of(exchange) == before
+        assert exchange.signed("GET", "/api/v3/allOrderList").json() == []

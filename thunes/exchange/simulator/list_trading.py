@@ -20,7 +20,7 @@ from thunes.exchange.simulator.params import CLIENT_ID, Params, missing, not_val
 from thunes.exchange.simulator.trading import (
     RESPONSES,
     Trading,
-    check_composition,
+    check_prices,
     history_span,
     order_side,
     order_type,
@@ -140,8 +140,6 @@ class ListTrading:
         return lambda: [list_payloads.order_list(each) for each in self._pairs.all(call.account, span)]
 
     def _placing(self, call: Call, request: PairRequest) -> Act:
-        for order in request.orders:
-            check_composition(order)
         response = call.params.text("newOrderRespType") or "RESULT"
         if response not in RESPONSES:
             raise not_valid("newOrderRespType")
@@ -165,7 +163,7 @@ class ListTrading:
         for what in STRATEGY:
             params.integer(f"{name}{what}")
         precision = self._exchange.rules[common["symbol"]].quote_precision
-        return OrderRequest(
+        order = OrderRequest(
             **common,
             order_type=kind,
             quote_quantity=None,
@@ -174,6 +172,8 @@ class ListTrading:
             time_in_force=time_in_force(params, kind, f"{name}TimeInForce"),
             client_order_id=params.text(f"{name}ClientOrderId", CLIENT_ID) or self._exchange.new_id(),
         )
+        check_prices(order, f"{name}Price", f"{name}StopPrice")
+        return order
 
     def unsupported(self, code: int, message: str) -> Callable[[Call], Act]:
         """A request that is refused for every symbol."""

@@ -201,9 +201,14 @@ def check_composition(request: OrderRequest) -> None:
         raise not_required("quoteOrderQty")
     if request.quantity is None:
         raise missing("quantity")
+    check_prices(request, "price", "stopPrice")
+
+
+def check_prices(request: OrderRequest, price: str, stop_price: str) -> None:
+    """Refuse a price that its type of order lacks or does not take, by the names under which they were sent."""
     for name, value, wanted in (
-        ("price", request.price, request.order_type not in AT_THE_MARKET),
-        ("stopPrice", request.stop_price, request.order_type.is_conditional),
+        (price, request.price, request.order_type not in AT_THE_MARKET),
+        (stop_price, request.stop_price, request.order_type.is_conditional),
     ):
         if wanted and value is None:
             raise missing(name)
