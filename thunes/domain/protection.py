@@ -91,17 +91,7 @@ def wanted(position: Position, rules: SymbolRules, limit_offset: Decimal) -> Sto
     quantity = round_down(position.quantity, market_step(rules.step_size, rules.market_step))
     if rules.max_quantity:
         quantity = min(quantity, rules.max_quantity)
-    broken = order_violation(
-        rules,
-        side=Side.SELL,
-        order_type=STOP,
-        price=limit_price,
-        quantity=quantity,
-        quote_quantity=None,
-        average_price=stop_price,
-        last_price=stop_price,
-    )
-    if broken is not None or quantity <= 0:
+    if quantity <= 0 or not _may_rest(rules, STOP, limit_price, quantity, stop_price):
         return None
     return Stop(quantity, stop_price, limit_price, _profit_price(position, rules, quantity))
 
@@ -111,17 +101,22 @@ def _profit_price(position: Position, rules: SymbolRules, quantity: Decimal) -> 
     if position.take_profit is None or not rules.oco_allowed or PROFIT not in rules.order_types:
         return None
     price = round_up(position.entry_price * (1 + position.take_profit), rules.tick_size)
+    return price if _may_rest(rules, PROFIT, price, quantity, price) else None
+
+
+def _may_rest(rules: SymbolRules, order_type: OrderType, price: Decimal, quantity: Decimal, market: Decimal) -> bool:
+    """Whether the filters take such a SELL while the market is at `market`."""
     broken = order_violation(
         rules,
         side=Side.SELL,
-        order_type=PROFIT,
+        order_type=order_type,
         price=price,
         quantity=quantity,
         quote_quantity=None,
-        average_price=price,
-        last_price=price,
+        average_price=market,
+        last_price=market,
     )
-    return None if broken is not None else price
+    return broken is None
 
 
 def resting_limit(books: Books, symbol: str) -> Decimal | None:

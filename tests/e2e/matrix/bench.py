@@ -60,12 +60,17 @@ PATIENCE = 40.0
 ORDER_DOES_NOT_EXIST = -2013
 
 
-def until(condition: Callable[[], Any], seconds: float = PATIENCE, what: str = "a condition") -> Any:
-    """The condition's first true value, looked at a hundred times a second; an assertion that names it otherwise."""
+def until(
+    condition: Callable[[], Any], seconds: float = PATIENCE, what: str = "a condition", *, every: float = 0.01
+) -> Any:
+    """The condition's first true value, looked at a hundred times a second; an assertion that names it otherwise.
+
+    What asks the exchange is looked at less often: its request weight is THUNES's too.
+    """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"{what} did not come within {seconds:g} s"
-        threading.Event().wait(0.01)
+        threading.Event().wait(every)
     return value
 
 

@@ -7,6 +7,7 @@ market's life. Trades are printed beyond the ladder, where they reach no order t
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +40,7 @@ def frames(symbol: str, ladder: Side, swings: bool) -> Iterator[dict[str, object
     sides = ([deep], levels) if ladder is Side.BUY else (levels, [deep])
     yield {"lastUpdateId": 1, "bids": sides[0], "asks": sides[1]}
     beyond = cents(10_000 + sign * 500)
-    update = 1
+    update, numbers = 1, itertools.count(1)
     for minute in range(MINUTES):
         for part in range(TICKS_A_MINUTE):
             time_ms = START_MS + minute * 60_000 + part * (60_000 // TICKS_A_MINUTE) + 1
@@ -50,8 +51,8 @@ def frames(symbol: str, ladder: Side, swings: bool) -> Iterator[dict[str, object
             yield {"stream": f"{symbol.lower()}@depth", "data": head | change}
         at_ms = START_MS + minute * 60_000 + 50_000
         if swings and (extreme := EXTREMES.get(minute % 20)):
-            yield trade(symbol, 2 * minute + 1, at_ms, extreme)
-        yield trade(symbol, 2 * minute + 2, at_ms, beyond)
+            yield trade(symbol, next(numbers), at_ms, extreme)
+        yield trade(symbol, next(numbers), at_ms, beyond)
 
 
 def trade(symbol: str, number: int, time_ms: int, price: str) -> dict[str, object]:

@@ -210,7 +210,7 @@ def triggered_while_down(kind: Kind) -> Act:
         key = enter(bench, symbol, kind.near)
         rests(bench, kind, key)
         kill_9(bench)
-        until(lambda: not resting(bench, symbol), SOLD, "the sale at the exchange")
+        until(lambda: not resting(bench, symbol), SOLD, "the sale at the exchange", every=0.5)
         bench.start()
         has_sold(bench, key)
 
