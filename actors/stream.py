@@ -30,6 +30,8 @@ Received: TypeAlias = Frame | SocketOpened | SocketClosed | OpenSocket | CatchUp
 REJECTS_JOURNALLED = 10
 """Of each kind of bad frame, this many are journalled, then every hundredth: a broken feed must not fill the disk."""
 PUBLISH_NS = 50_000_000
+PAGE = 1000
+"""Trades in one answer, at most."""
 
 
 def _is_closed_candle(message: Any) -> bool:
@@ -192,7 +194,7 @@ class StreamActor(Actor):
             else:
                 self._first_candles()
             if self.guard.last_trade_id:
-                self._fetch_trades(Gap(self.guard.last_trade_id + 1, self.guard.last_trade_id + 1000))
+                self._fetch_trades(Gap(self.guard.last_trade_id + 1, self.guard.last_trade_id + PAGE))
 
         self._mend(read)
 
@@ -226,15 +228,15 @@ class StreamActor(Actor):
             self.tell(self.receivers[0], History(missed))
 
     def _fetch_trades(self, gap: Gap) -> None:
-        """The trades that were missed, counted; a page is at most 1,000."""
+        """The trades that were missed, counted. A page that is not full is the last: frames bring what comes after."""
         first = gap.first
         while first <= gap.last:
-            trades = self.rest.trades(self.symbol, from_id=first, limit=1000)
+            trades = self.rest.trades(self.symbol, from_id=first, limit=PAGE)
             fresh = [t for t in trades if t.trade_id >= first]
-            if not fresh:
-                return
             self.counts["trades"] += sum(1 for t in fresh if not isinstance(self.guard.trade(t), Stale))
-            first = fresh[-1].trade_id + 1
+            if len(trades) < PAGE:
+                return
+            first = trades[-1].trade_id + 1
 
     def _publish(self) -> None:
         self.published_ns = self.last_frame_ns

@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.e2e.matrix.table import Row, told
+from tests.e2e.matrix.table import CELL, Row, told
 
 # The same examples every time, and no limit on one example: a busy machine is no fault of the code.
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
-CELL = "cell of the fault matrix"
-"""The property under which a test reports one."""
 SHARED_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,9 @@ class Tape(EngineRest):
         self.printed: list[PublicTrade] = []
         self.down = 0
         self.trades_down = 0
+        self.prints_on = False
+        """Whether somebody trades after each question."""
+        self.asked = 0
 
     def klines(self, symbol: str, interval: str, *, limit: int, start_ms: int | None = None) -> tuple[Candle, ...]:
         if self.down:
@@ -51,7 +54,12 @@ class Tape(EngineRest):
         if self.trades_down:
             self.trades_down -= 1
             raise NetworkError("down")
-        return tuple(t for t in self.printed if from_id is None or t.trade_id >= from_id)[:limit]
+        self.asked += 1
+        found = tuple(t for t in self.printed if from_id is None or t.trade_id >= from_id)[:limit]
+        if self.prints_on:
+            last = self.printed[-1]
+            self.printed.append(replace(last, trade_id=last.trade_id + 1))
+        return found
 
 
 @dataclass
@@ -156,6 +164,21 @@ def test_trades_that_were_missed_while_away_are_read_on_reconnect_and_counted_on
     bench.tell(Reconnect("BTCUSDT", "test"))
     figures = bench.tell(SocketOpened(2), bench.trade(4), bench.trade(5), bench.trade(6))
     assert (figures.trades, figures.gaps, figures.reconnects) == (6, 0, 1)
+
+
+def test_one_page_that_is_not_full_is_enough_however_fast_the_market_goes_on(bench: Bench) -> None:
+    bench.tape.printed = [PublicTrade("BTCUSDT", n, D(5), D(1), START + n, True) for n in range(1, 6)]
+    bench.tell(SocketOpened(1), bench.trade(1))
+    bench.tape.prints_on = True
+    bench.tell(Reconnect("BTCUSDT", "test"))
+    figures = bench.tell(SocketOpened(2))
+    assert (bench.tape.asked, figures.last_trade_id) == (1, 5)
+
+
+def test_trades_beyond_one_page_are_read_to_the_last(bench: Bench) -> None:
+    bench.tape.printed = [PublicTrade("BTCUSDT", n, D(5), D(1), START + n, True) for n in range(1, 2_502)]
+    figures = bench.tell(SocketOpened(1), bench.trade(1), bench.trade(2_501))
+    assert (figures.trades, figures.last_trade_id) == (2_501, 2_501)
 
 
 def test_candles_that_were_missed_while_away_come_before_the_next_one(bench: Bench) -> None:

@@ -22,6 +22,7 @@ from thunes.messages import OrderType, Side
 from thunes.settings import load
 from thunes.storage.home import Home
 from thunes.supervisor import System
+from thunes.venue import exchange_arguments
 
 __all__ = ["litter"]
 
@@ -182,8 +183,9 @@ class TestKeys:
     def test_so_it_is_where_the_embedded_exchange_says_so(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        given = System._exchange_arguments
-        monkeypatch.setattr(System, "_exchange_arguments", lambda self: [*given(self), "--key-may-withdraw"])
+        monkeypatch.setattr(
+            "thunes.supervisor.exchange_arguments", lambda chosen: [*exchange_arguments(chosen), "--key-may-withdraw"]
+        )
         home = Home(tmp_path)
         home.prepare()
 

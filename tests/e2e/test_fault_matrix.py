@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import CELL
 from tests.e2e.matrix import lanes, protective, rounds
 from tests.e2e.matrix.bench import bench
 from tests.e2e.matrix.cells import of_reports, of_requests
 from tests.e2e.matrix.strikes import STRIKES
-from tests.e2e.matrix.table import STEPS, Row
+from tests.e2e.matrix.table import CELL, STEPS, Row
 from thunes.exchange.simulator.fault_kinds import KINDS
 from thunes.messages import Side
 

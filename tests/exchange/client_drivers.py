@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -24,6 +25,9 @@ Driver = Callable[[str, Mapping[str, Any]], Any]
 def python_binance(exchange: Exchange) -> Driver:
     """Its functions that take parameters as they are. It asks for exchangeInfo without any."""
     client = Client(exchange.key, exchange.secret, ping=False, requests_params={"timeout": 5})
+    # It makes an event loop for coroutines that nobody here asks for, and leaves it open.
+    client.loop.close()
+    asyncio.set_event_loop(None)
     client.API_URL = f"{exchange.running.rest}/api"
     client.session.trust_env = False
     functions: dict[str, Callable[..., Any]] = {

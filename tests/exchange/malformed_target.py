@@ -7,14 +7,13 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.exchange.conftest import START_MS, Exchange, ScriptedSource, book, exchange_over, trade
-from thunes.exchange.simulator.embedded import Options
+from tests.exchange.conftest import QUICK, START_MS, Exchange, ScriptedSource, book, exchange_over, trade
 from thunes.exchange.simulator.limits import LimitSettings
 
 TIMEOUT_S = 10.0
@@ -150,7 +149,7 @@ def more(connection: socket.socket) -> bytes:
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A quiet BTCUSDT market with something in the account, something resting and something waiting."""
     home = tmp_path_factory.mktemp("home")
-    options = Options(home=home, source="script", symbols=("BTCUSDT",), speed=1.0, limits=UNLIMITED)
+    options = replace(QUICK, home=home, symbols=("BTCUSDT",), limits=UNLIMITED)
     with exchange_over(ScriptedSource([book()]), options) as exchange:
         exchange.play(trade(1, "30000", "0.5", START_MS + 5))
         exchange.order("BUY", "0.01")

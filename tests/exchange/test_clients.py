@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,9 @@ from tests.exchange.conftest import START_MS, Exchange, trade
 @pytest.fixture
 def binance(exchange: Exchange) -> Client:
     client = Client(exchange.key, exchange.secret, ping=False, requests_params={"timeout": 5})
+    # It makes an event loop for coroutines that nobody here asks for, and leaves it open.
+    client.loop.close()
+    asyncio.set_event_loop(None)
     client.API_URL = f"{exchange.running.rest}/api"
     client.session.trust_env = False
     return client

@@ -18,13 +18,7 @@ from tests.e2e.matrix.control import Control
 from tests.e2e.matrix.journal import Follower
 from tests.e2e.matrix.market import write
 from tests.e2e.matrix.script import FOLDER
-from tests.e2e.support import (
-    Exchange,
-    Thunes,
-    clean_environment,
-    exchange,
-    thunes,
-)
+from tests.e2e.support import Exchange, Thunes, clean_environment, exchange, thunes
 from thunes.control.client import RunningSystem
 from thunes.domain.books import FILLS, has_ended
 from thunes.domain.journal import AuditEvent
@@ -56,7 +50,7 @@ watchdog = 2
 """
 ORDERED, LIFTED = "1", "4"
 """What a MARKET order is for, and what is held before a SELL: more than two levels of the ladder."""
-PATIENCE = 40.0
+PATIENCE = 60.0
 ORDER_DOES_NOT_EXIST = -2013
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+CELL = "cell of the fault matrix"
+"""The property under which a test reports one, so that it comes back from other processes too."""
 STEPS = ("before send", "sent", "accepted", "partly filled", "filled", "cancelling")
 
 

@@ -117,7 +117,12 @@ async def pause(seconds: float) -> None:
     """Give the loop's other tasks their turn for so long."""
     loop = asyncio.get_running_loop()
     over: asyncio.Future[None] = loop.create_future()
-    timer = loop.call_later(seconds, over.set_result, None)
+
+    def end() -> None:
+        if not over.done():  # whoever waited was cancelled in the same turn
+            over.set_result(None)
+
+    timer = loop.call_later(seconds, end)
     try:
         await over
     finally:
