@@ -14,6 +14,9 @@ from tests.e2e.matrix.table import CELL, Row, told
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
+# Their assertions say what they compared, too.
+pytest.register_assert_rewrite("tests.e2e.support", "tests.e2e.matrix.agreement")
+
 SHARED_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 
 
