@@ -151,10 +151,10 @@ class EngineRest:
 
     def cancel(self, symbol: str, client_order_id: str) -> OrderAnswer:
         with self._venue.lock:
-            done = self._venue.engine.cancel(
+            first, *_ = self._venue.engine.cancel(
                 ACCOUNT, symbol, client_order_id=client_order_id, cancel_id="cancel", now_ms=self._venue.now_ms
             )
-            return as_answer(done.order)
+            return as_answer(first.order)
 
 
 def cancel_open(venue: Venue, symbol: str) -> None:
