@@ -7,6 +7,7 @@ collects on a scrape. A crash loses its counts since start, as a restart of the 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ from actors.runtime.actor import Actor
 from actors.world import World
 from thunes.domain.figures import OrderFigures, TradeFigures
 from thunes.domain.journal import AuditEvent
+from thunes.domain.performance import is_decaying, sharpe_by_window
 from thunes.messages import Record
 
 Received: TypeAlias = Journaled | Heartbeat
@@ -29,8 +31,12 @@ class MetricsActor(Actor):
         self.trades: Counter[str] = Counter()
         self.mismatches = 0
         self.seq = 0
+        self.marks: dict[str, Decimal] = {}
+        self.sharpe: Mapping[str, float] = {}
+        self.decaying = False
 
     def on_start(self) -> None:
+        self._mark(self.world.load_books().marks)
         self.after(MINUTE, "heartbeat", Heartbeat())
         self._publish()
 
@@ -55,6 +61,15 @@ class MetricsActor(Actor):
                 self.trades["loss" if Decimal(event.metadata["pnl"]) < 0 else "win"] += 1
             case "RECONCILIATION_MISMATCH":
                 self.mismatches += 1
+            case "DAILY_RESET" if "equity" in event.metadata:
+                self._mark({event.metadata["day"]: Decimal(event.metadata["equity"])})
+
+    def _mark(self, marks: Mapping[str, Decimal]) -> None:
+        """Once a day: what the days' equities say of the strategy."""
+        parameters = self.world.settings.parameters
+        self.marks |= marks
+        self.sharpe = sharpe_by_window(self.marks)
+        self.decaying = is_decaying(self.marks, parameters.decay_sharpe, parameters.decay_days)
 
     def _heartbeat(self) -> None:
         self.after(MINUTE, "heartbeat", Heartbeat())
@@ -83,5 +98,7 @@ class MetricsActor(Actor):
                 buys_filled=self.fills["BUY"],
                 sells_filled=self.fills["SELL"],
                 mismatches=self.mismatches,
+                sharpe=self.sharpe,
+                decaying=self.decaying,
             )
         )

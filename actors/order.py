@@ -181,7 +181,8 @@ class OrderActor(Actor):
             self.placed[state.order_type, state.side] += 1
             self.inquiry.sent(state.key)
         if tick_ns:
-            self.tick_to_order.observe((self.world.clock.monotonic_ns() - tick_ns) / 1e6)
+            took_ns = self.world.clock.monotonic_ns() - tick_ns
+            self.tick_to_order.observe(took_ns / 1e6, states[0].correlation_id, self.world.clock.wall_ms())
         first, *beside = self.desk.known(state.key for state in states)
         if not beside:
             self._take(Request.PLACE, self.wire.place(first))
@@ -217,7 +218,7 @@ class OrderActor(Actor):
     def _placed(self, state: OrderState, reply: WireReply) -> None:
         match reply:
             case Answered(_, answer, took_ns):
-                self.latency.observe(took_ns / 1e6)
+                self.latency.observe(took_ns / 1e6, state.correlation_id, self.world.clock.wall_ms())
                 self._observe(state, answer)
             case Refused(_, HeldBack()):
                 self._follow(orders.withheld(state, "RATE_LIMIT"))
@@ -393,13 +394,14 @@ class OrderActor(Actor):
         self.tell("breaker", CallOutcome(reply.key, failed, made, retry_after))
 
     def _publish(self) -> None:
-        live = tuple(self.desk.under_way.values())
+        live, doubtful = tuple(self.desk.under_way.values()), self.desk.doubtful()
         self.publish(
             OrderFigures(
                 symbol=self.symbol,
                 epoch=self.epoch,
                 open=tuple(order_beginnings.shown(state) for state in live),
-                unknown=sum(1 for state in live if state.phase in (Phase.UNKNOWN, Phase.APPROVED)),
+                unknown=len(doubtful),
+                unknown_since_ms=min((self.desk.sent_ms.get(state.key, 0) for state in doubtful), default=0),
                 placed=dict(self.placed),
                 rejected=dict(self.rejected),
                 latency_ms=self.latency.histogram(),

@@ -205,7 +205,8 @@ class RiskActor(Actor):
         name = datetime.fromtimestamp(market_ms / 1000, UTC).date().isoformat()
         self.day = day
         if name > self.state.books.day:
-            self.tell("audit", Record("DAILY_RESET", metadata={"day": name, "market_time": market_ms}))
+            meta = {"day": name, "market_time": market_ms, "equity": self.state.equity()}
+            self.tell("audit", Record("DAILY_RESET", metadata=meta))
 
     def _apply(self, event: AuditEvent) -> None:
         if not self.loaded:

@@ -45,6 +45,12 @@ def rows(rounds: int, orders: int, count: int) -> Iterator[str]:
             "json.loads alone",
         ),
         (
+            "µs of the processor a tick, every metric kept and scraped once a second",
+            lambda: in_process.cpu_a_tick(5 * count, metrics=True),
+            lambda: in_process.cpu_a_tick(5 * count, metrics=False),
+            "no figure kept",
+        ),
+        (
             "simulated messages a second, bare actors, untraced",
             lambda: simulated.simulated_a_second(10 * count),
             lambda: simulated.threaded_a_second(10 * count),

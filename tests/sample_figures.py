@@ -8,10 +8,12 @@ from typing import Any
 
 from thunes.domain.figures import (
     ActorFigures,
+    AlertFigures,
     BreakerFigures,
     ExchangeFigures,
     Histogram,
     JournalFigures,
+    MachineFigures,
     OpenOrderFigures,
     OrderFigures,
     PositionFigures,
@@ -113,6 +115,7 @@ ORDERS = {
         epoch=1,
         open=(),
         unknown=0,
+        unknown_since_ms=0,
         placed={("MARKET", "BUY"): 4, ("MARKET", "SELL"): 3},
         rejected={"-1013": 1},
         latency_ms=Histogram(LATENCY_BOUNDS, (5, 2, 0, 0, 0, 0, 0, 0, 0), 31.5),
@@ -123,6 +126,7 @@ ORDERS = {
         epoch=1,
         open=(OPEN_ORDER,),
         unknown=1,
+        unknown_since_ms=896_000,
         placed={("MARKET", "BUY"): 1},
         rejected={"-1013": 2, "-2010": 1},
         latency_ms=Histogram(LATENCY_BOUNDS, (0, 0, 0, 0, 0, 0, 0, 0, 1), 1500.0),
@@ -176,8 +180,10 @@ SYSTEM = SystemFigures(
     breakers={"BinanceAPI": BreakerFigures("BinanceAPI", "half-open", 2)},
     orders=ORDERS,
     journal=JournalFigures(1234, HEAD, 0.4, {"TRADE_APPROVED": 7}, 1, Histogram((0.1, 1.0), (2, 3, 1), 6.5)),
-    trading=TradeFigures(fills=7, trades={"win": 2}, buys_filled=4, sells_filled=3, mismatches=0),
+    trading=TradeFigures(fills=7, trades={"win": 2}, buys_filled=4, sells_filled=3, mismatches=0, sharpe={"7d": 1.25}),
     exchange=ExchangeFigures(40, -3.5, 6_000, {"10S": 3, "1D": 40}, paused_until_ns=NOW_NS + 17_500_000_000),
+    machine=MachineFigures(90_000, 40_000_000_000, 100_000_000_000),
+    alerts=AlertFigures(pending=2, sent={("telegram", "sent"): 9}),
 )
 
 BARE = SystemFigures(

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from tests.sample_figures import NOW_NS, ORDERS, RISK, STRATEGIES, STREAMS, SYSTEM
-from thunes.domain.figures import ActorFigures, BreakerFigures, ExchangeFigures, StreamFigures, SystemFigures
+from thunes.domain.figures import (
+    ActorFigures,
+    AlertFigures,
+    BreakerFigures,
+    ExchangeFigures,
+    MachineFigures,
+    StreamFigures,
+    SystemFigures,
+)
 from thunes.system import Sources, read_figures
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -49,6 +58,7 @@ class System:
     boxes: dict[str, Box] = field(default_factory=dict)
     exchange: ExchangeFigures = field(default_factory=lambda: ExchangeFigures(used_weight=25, clock_skew_ms=1.5))
     planted: bool = True
+    machine: Callable[[], MachineFigures] = lambda: MachineFigures(1, 2, 3)
 
     def read(self) -> SystemFigures:
         return read_figures(
@@ -64,6 +74,7 @@ class System:
                 now_ns=lambda: NOW_NS,
                 started_ns=STARTED_NS,
                 ready=lambda: self.planted,
+                machine=self.machine,
             )
         )
 
@@ -71,6 +82,21 @@ class System:
         self.boxes[name] = box or Box()
         (actor,) = self.read().actors
         return actor
+
+
+def test_a_home_that_is_gone_takes_its_disk_s_figures_with_it_and_nothing_else() -> None:
+    def gone() -> MachineFigures:
+        raise FileNotFoundError("home")
+
+    assert System().read().machine == MachineFigures(1, 2, 3)
+    assert System(machine=gone).read().machine is None
+    assert System(machine=gone).read().ready
+
+
+def test_alerts_are_known_once_somebody_tells_of_them() -> None:
+    alerts = AlertFigures(1, {})
+    assert System().read().alerts is None
+    assert System(figures={**board(), "alert": alerts}).read().alerts == alerts
 
 
 def test_with_streams_account_and_books_in_step_it_is_ready() -> None:

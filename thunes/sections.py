@@ -157,6 +157,9 @@ class Simulator(Section):
     control_port: int | None = Field(
         None, ge=0, le=65_535, description="where more faults can be armed; 0: any that is free; none: nowhere"
     )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65_535, description="where the embedded exchange serves its own metrics; none: nowhere"
+    )
     trend: float = Field(ge=0, le=10, description="how strongly the synthetic market's regimes drift; 1 is usual")
 
     @field_validator("faults", mode="before")

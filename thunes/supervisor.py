@@ -18,7 +18,7 @@ from decimal import Decimal
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 
@@ -42,6 +42,7 @@ from thunes.exchange.binance import BinanceRest
 from thunes.exchange.gate import Gate
 from thunes.exchange.keys import to_hide
 from thunes.exchange.streams import AccountSocket, MarketSocket
+from thunes.insist import insist
 from thunes.live import LiveView
 from thunes.log import set_up_logging
 from thunes.messages import Kill, Reconnect, Record
@@ -56,6 +57,8 @@ from thunes.system import Sources, machine_figures, read_figures
 from thunes.venue import EMBEDDED, EmbeddedExchange, Endpoints, exchange_arguments, public_endpoints
 
 log = logging.getLogger("thunes")
+
+T = TypeVar("T")
 
 STOPPED_SECONDS = 9.0
 REFRESH_SECONDS = 0.25
@@ -175,10 +178,14 @@ class System:
     def check_account(self, endpoints: Endpoints) -> None:
         """OperatorError for a key that may withdraw or may not trade, and where another THUNES is on the account."""
         rest = self.make_rest(endpoints)
-        rest.sync_clock()
-        check_key(rest, self.venue)
+        self._insist(rest.sync_clock)
+        self._insist(lambda: check_key(rest, self.venue))
         owner = self.home.read_owner()
-        check_alone(rest, self.symbols, owner[2] if owner is not None else "")
+        self._insist(lambda: check_alone(rest, self.symbols, owner[2] if owner is not None else ""))
+
+    def _insist(self, ask: Callable[[], T]) -> T:
+        """The venue's answer, unless somebody wants the end meanwhile."""
+        return insist(ask, lambda seconds: self.ended.wait(seconds) or bool(self.asked.stop))
 
     def endpoints(self) -> Endpoints:
         """Where the venue is; the embedded exchange is started for it."""
@@ -214,8 +221,8 @@ class System:
     def _world(self, endpoints: Endpoints) -> World:
         settings, clock = self.settings, self.clock
         self.rest = self.make_rest(endpoints)
-        self.rest.sync_clock()
-        rules = self._rules()
+        self._insist(self.rest.sync_clock)
+        rules = self._insist(self._rules)
         strategy, parameters = load_strategy(settings.run.strategy), settings.strategy_parameters()
         sha = git_sha()
         database = settings.database.url or f"sqlite:///{self.home.database.resolve()}"
@@ -297,13 +304,14 @@ class System:
         }
         if self._books().opening is None:
             assets = {asset for rules in self.world.rules.values() for asset in (rules.base, rules.quote)}
-            held = self.rest.account()
+            held = self._insist(self.rest.account)
             meta["opening_balances"] = {a: sum(held.get(a, (Decimal(0),))) for a in sorted(assets)}
             meta["opening_trades"] = {symbol: self._newest_trade(symbol) for symbol in self.symbols}
         return meta
 
     def _newest_trade(self, symbol: str) -> int:
-        return max((trade.fill.trade_id for trade in self.rest.own_trades(symbol, limit=1)), default=0)
+        trades = self._insist(lambda: self.rest.own_trades(symbol, limit=1))
+        return max((trade.fill.trade_id for trade in trades), default=0)
 
     def _books(self) -> Books:
         """The books as they are on the disk; JournalBroken names the line that does not verify."""
@@ -326,6 +334,7 @@ class System:
             allowed_hosts=settings.http.allowed_hosts,
             spawn=spawn,
             journal_after=self._journal_after,
+            watch=lambda: (self.clock.monotonic_ns(), self.clock.thread_cpu_ns()),
         )
         metrics, console = self.control.start()
         self.home.write_run(
@@ -358,6 +367,7 @@ class System:
                 now_ns=self.clock.monotonic_ns,
                 started_ns=self.started_ns,
                 ready=self.ready.is_set,
+                machine=partial(machine_figures, self.home.path),
             )
         )
 

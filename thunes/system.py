@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from thunes.domain.figures import (
     ActorFigures,
+    AlertFigures,
     BreakerFigures,
     ExchangeFigures,
     JournalFigures,
@@ -50,12 +51,14 @@ class Sources:
     now_ns: Callable[[], int]
     started_ns: int
     ready: Callable[[], bool]
+    machine: Callable[[], MachineFigures]
 
 
 def machine_figures(home: Path) -> MachineFigures:
-    """The process's peak memory and the room that is left on the home's disk."""
+    """The process's peak memory, the size of the home's disk and the room that is left on it."""
+    disk = shutil.disk_usage(home)
     return MachineFigures(
-        rss_peak_kb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, disk_free=shutil.disk_usage(home).free
+        rss_peak_kb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, disk_free=disk.free, disk_size=disk.total
     )
 
 
@@ -83,7 +86,16 @@ def read_figures(sources: Sources) -> SystemFigures:
         journal=_one(figures, "audit", JournalFigures),
         trading=_one(figures, "metrics", TradeFigures),
         exchange=sources.exchange(),
+        machine=_machine(sources),
+        alerts=_one(figures, "alert", AlertFigures),
     )
+
+
+def _machine(sources: Sources) -> MachineFigures | None:
+    try:
+        return sources.machine()
+    except OSError:
+        return None  # a home that is gone must not take the kill switch's page with it
 
 
 def _one(figures: Mapping[str, Any], name: str, kind: type[T]) -> T | None:

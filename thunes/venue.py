@@ -157,6 +157,8 @@ class EmbeddedExchange:
             if said.get("event") == "ready":
                 if "control" in said:
                     log.info("exchange: faults can be armed at %s", said["control"])
+                if "metrics" in said:
+                    log.info("exchange: its metrics are at %s", said["metrics"])
                 names = ("rest", "stream", "ws_api", "api_key", "api_secret")
                 ready.set(Endpoints(*(said[name] for name in names)))
             else:
@@ -198,6 +200,7 @@ def exchange_arguments(settings: Settings) -> list[str]:
         "--fault-rate": simulator.fault_rate,
         "--fault-seed": simulator.fault_seed,
         "--control-port": simulator.control_port,
+        "--metrics-port": simulator.metrics_port,
         **market_arguments(settings),
     }
     said = [(flag, value) for flag, value in given.items() if value is not None]

@@ -28,6 +28,10 @@ class SystemClock:
     def monotonic_ns(self) -> int:
         return time.monotonic_ns()
 
+    def thread_cpu_ns(self) -> int:
+        """What the calling thread has had of the processor."""
+        return time.thread_time_ns()
+
 
 def chance() -> float:
     """A number in [0, 1) that no two processes share: for waits that must not fall together."""

@@ -344,7 +344,8 @@ def write_numbered(alive: Floor, thread: int, n: int) -> None:
 
 def assert_written(alive: Floor, times: int) -> None:
     """Each of `times` records of each thread is there once, in the thread's order; what is urgent at most earlier."""
-    assert verify(alive.world.home.logs).events == len(alive.lines())
+    # A line may come between the two readings, of a comparison that was under way; not between any two.
+    wait_for(lambda: verify(alive.world.home.logs).events == len(alive.lines()), "a chain of all lines")
     lanes: dict[tuple[int, bool], list[int]] = defaultdict(list)
     for event in alive.lines("OPERATOR_COMMAND"):
         meta = event.metadata

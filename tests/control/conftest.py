@@ -81,6 +81,7 @@ def server(house: House, *, metrics_port: int = 0, console_port: int = 0) -> Con
         allowed_hosts=(),
         spawn=spawn,
         journal_after=house.journal_after,
+        watch=lambda: (0, 0),
     )
 
 

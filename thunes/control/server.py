@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from aiohttp import web
 
 from thunes.control.guard import Guard
-from thunes.control.metrics import Metrics
+from thunes.control.metrics import Metrics, Watch
 from thunes.control.routes import Commands, JournalAfter, Spawn, console_app, metrics_app
 from thunes.domain.figures import SystemFigures
 from thunes.errors import OperatorError
@@ -47,6 +47,7 @@ class ControlServer:
         allowed_hosts: Iterable[str],
         spawn: Spawn,
         journal_after: JournalAfter,
+        watch: Watch,
     ) -> None:
         self._figures = figures
         self._commands = commands
@@ -55,6 +56,7 @@ class ControlServer:
         self._guard = Guard(token, (*allowed_hosts, host))
         self._spawn = spawn
         self._journal_after = journal_after
+        self._watch = watch
         self._started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
         self._ended: Future[None] = Future()
         self._running = False
@@ -97,7 +99,7 @@ class ControlServer:
 
     async def _serve(self, metrics_socket: socket.socket, console_socket: socket.socket) -> None:
         stopping = asyncio.Event()
-        metrics = metrics_app(self._figures, Metrics(self._figures))
+        metrics = metrics_app(self._figures, Metrics(self._figures, self._watch))
         console = console_app(self._figures, self._commands, self._guard, self._spawn, self._journal_after, stopping)
         runners = [await _serve_on(metrics, metrics_socket), await _serve_on(console, console_socket)]
         self._started.set_result((asyncio.get_running_loop(), stopping))

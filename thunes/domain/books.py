@@ -20,6 +20,7 @@ __all__ = ["ZERO", "Books", "OpenOrder", "Position", "PositionChange"]
 
 FILLS = frozenset({"ORDER_PARTIALLY_FILLED", "ORDER_FILLED"})
 KILL_SWITCH = frozenset({"KILL_SWITCH_ACTIVATED", "KILL_SWITCH_DEACTIVATED"})
+MARKED_DAYS = 400
 TERMINAL = frozenset({"ORDER_FILLED", "ORDER_CANCELED", "ORDER_REJECTED", "ORDER_EXPIRED"})
 """After one of these an order changes no more; ORDER_RESOLVED with `found: false` is the fifth."""
 
@@ -75,6 +76,8 @@ class Books:
     fees_quote: Decimal = ZERO
     """Fees in the quote currency; those taken in base are valued at their fill's price."""
     last_loss_ms: int = 0
+    marks: dict[str, Decimal] = field(default_factory=dict)
+    """By day, the equity at its first tick: of the last `MARKED_DAYS` days that began while THUNES ran."""
     compared: dict[str, int] = field(default_factory=dict)
     """By symbol, the trade id up to which the account's trades at the exchange are known to be in these books."""
     counted: dict[str, frozenset[int]] = field(default_factory=dict)
@@ -102,6 +105,7 @@ class Books:
             self._switch(event)
         elif name == "DAILY_RESET":
             self._turn_day(str(meta["day"]))
+            self._mark(meta)
         elif name == "SYSTEM_STARTED" and self.opening is None and "opening_balances" in meta:
             self.opening = {asset: Decimal(amount) for asset, amount in meta["opening_balances"].items()}
             self.balances = dict(self.opening)
@@ -235,6 +239,12 @@ class Books:
     def _turn_day(self, day: str) -> None:
         if day != self.day:
             self.day, self.realised_today = day, ZERO
+
+    def _mark(self, meta: Mapping[str, Any]) -> None:
+        if "equity" in meta:
+            self.marks[str(meta["day"])] = Decimal(meta["equity"])
+            for day in sorted(self.marks)[:-MARKED_DAYS]:
+                del self.marks[day]
 
 
 def let_go(event: Event) -> tuple[OpenOrder, ...]:

@@ -12,12 +12,23 @@ from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
+class Observation:
+    """One value that was observed, and the decision that it belongs to."""
+
+    value: float
+    correlation_id: str
+    wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Histogram:
     """Cumulative-ready counts: `counts[i]` observations fell at or below `bounds[i]`; the last is beyond all bounds."""
 
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
     total: float = 0.0
+    newest: tuple[Observation | None, ...] = ()
+    """The newest of each bucket whose decision is known; empty where decisions play no part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +144,8 @@ class OrderFigures:
     epoch: int
     open: tuple[OpenOrderFigures, ...]
     unknown: int
+    unknown_since_ms: int
+    """Monotonic: when the oldest of them may last have been sent; 0 where there is none."""
     placed: Mapping[tuple[str, str], int]
     """(order type, side) to count."""
     rejected: Mapping[str, int]
@@ -163,6 +176,8 @@ class TradeFigures:
     sells_filled: int
     mismatches: int
     sharpe: Mapping[str, float] = field(default_factory=dict)
+    """Annualised, of daily returns, by window; a window that has not passed yet is absent."""
+    decaying: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +202,16 @@ class MachineFigures:
 
     rss_peak_kb: int
     disk_free: int
+    disk_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFigures:
+    """What waits to be told to people, and what was."""
+
+    pending: int
+    sent: Mapping[tuple[str, str], int]
+    """(channel, outcome) to count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,3 +236,5 @@ class SystemFigures:
     journal: JournalFigures | None
     trading: TradeFigures | None
     exchange: ExchangeFigures | None
+    machine: MachineFigures | None = None
+    alerts: AlertFigures | None = None

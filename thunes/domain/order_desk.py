@@ -57,6 +57,10 @@ class Desk:
         """Protective orders under way."""
         return tuple(state for state in self.under_way.values() if state.leg)
 
+    def doubtful(self) -> tuple[OrderState, ...]:
+        """Orders of which nobody knows yet what became of them."""
+        return tuple(s for s in self.under_way.values() if s.phase in (Phase.UNKNOWN, Phase.APPROVED))
+
     def open_on(self, *sides: Side) -> Iterator[OrderState]:
         """Open orders of these sides that are not protective; safe against changes on the way."""
         found = [s for s in self.under_way.values() if s.side in sides and s.phase is Phase.OPEN and not s.leg]

@@ -92,6 +92,7 @@ KEYED: tuple[tuple[str, Any], ...] = (
     ("pending", PositionChange),
     ("balances", Decimal),
     ("fees", Decimal),
+    ("marks", Decimal),
     ("compared", int),
     ("counted", frozenset[int]),
 )

@@ -30,6 +30,7 @@ from thunes.exchange.simulator.loopback import HOST
 from thunes.exchange.simulator.market import Market
 from thunes.exchange.simulator.market_data import MarketData
 from thunes.exchange.simulator.methods import REQUESTS
+from thunes.exchange.simulator.metrics import MetricsPort
 from thunes.exchange.simulator.options import Options
 from thunes.exchange.simulator.player import Player
 from thunes.exchange.simulator.random_faults import befall, schedule
@@ -92,6 +93,7 @@ class Embedded:
         )
         self._server = self._serve()
         self._control = Control(self.faults, self.state)
+        self._metrics = MetricsPort(self.state)
         self.playing: asyncio.Future[None] = self._loop.create_future()
         """Ends when the source does."""
         self._beside: tuple[asyncio.Future[None], ...] = ()
@@ -141,19 +143,25 @@ class Embedded:
         if not self.failed.done():
             self.exchange.save()
             self.failed.cancel()
-        await self._control.stop()
-        await self._server.stop()
+        await self._stop_listening()
         await close(self._source)
         self._close()
 
     async def _listen(self) -> None:
-        await self._server.start(self._options.port)
-        if self._options.trouble.control_port is not None:
-            try:
-                await self._control.start(self._options.trouble.control_port)
-            except BaseException:
-                await self._server.stop()
-                raise
+        options = self._options
+        await self._server.start(options.port)
+        try:
+            if options.trouble.control_port is not None:
+                await self._control.start(options.trouble.control_port)
+            if options.metrics_port is not None:
+                await self._metrics.start(options.metrics_port)
+        except BaseException:
+            await self._stop_listening()
+            raise
+
+    async def _stop_listening(self) -> None:
+        for port in (self._metrics, self._control, self._server):
+            await port.stop()
 
     def _close(self) -> None:
         self._store.close()
@@ -177,6 +185,11 @@ class Embedded:
         return "" if self._options.trouble.control_port is None else self._control.url
 
     @property
+    def metrics(self) -> str:
+        """Where Prometheus may read; empty where nowhere."""
+        return "" if self._options.metrics_port is None else self._metrics.url
+
+    @property
     def api_secret(self) -> str:
         """Empty where the account's key is an Ed25519 one, whose secret only its owner has."""
         return self.account.api_secret if self._options.public_key is None else ""
@@ -188,14 +201,17 @@ class Embedded:
         return Credentials(self.account.api_secret, self.account.name, self._options.public_key)
 
     def state(self) -> dict[str, Any]:
-        """What the control endpoint says of the exchange."""
+        """What the control endpoint says of the exchange, and what its metrics are made of."""
         parts, links = self.exchange.parts, self._server.links
         return {
             "market_ms": parts.clock.now_ms(),
             "wall_ms": int(parts.wall() * 1000),
             "connections": {streams: links.count(streams) for streams in ("market", "account")},
             "account_subscriptions": parts.accounts.listening(ACCOUNT),
+            "orders": parts.engine.dump().next_order_id - 1,
             "orders_open": len(parts.engine.open_orders(ACCOUNT)),
+            "requests": dict(self._server.answered),
+            "faults_fired": self.faults.fired_total,
             "held": self.faults.holding(),
             "source_ended": self.playing.done(),
         }

@@ -46,6 +46,8 @@ class Options:
 
     home: Path
     port: int = 0
+    metrics_port: int | None = None
+    """Where Prometheus may read; 0: any port that is free, None: nowhere."""
     source: str = SYNTHETIC
     seed: int = 1
     speed: float | None = None

@@ -100,6 +100,7 @@ def symbols(text: str) -> tuple[str, ...]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `thunes exchange`; `run` reads what they are parsed into."""
     parser.add_argument("--port", type=port, default=0, metavar="N", help="listen here on 127.0.0.1; 0 = any free port")
+    parser.add_argument("--metrics-port", type=port, metavar="N", help="serve /metrics here; off if left out")
     parser.add_argument("--source", default=SYNTHETIC, metavar="PATH", help="synthetic, live, or files of a market")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the synthetic market")
     parser.add_argument("--speed", type=speed, metavar="X", help="market seconds a second; 0 = as fast as clients read")
@@ -182,6 +183,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
     return Options(
         home=arguments.home,
         port=arguments.port,
+        metrics_port=arguments.metrics_port,
         source=arguments.source,
         seed=arguments.seed,
         speed=arguments.speed,
@@ -232,6 +234,7 @@ def announce(running: Embedded, as_json: bool) -> None:
         "api_key": running.account.api_key,
         "api_secret": running.api_secret,
         **({"control": running.control} if running.control else {}),
+        **({"metrics": running.metrics} if running.metrics else {}),
     }
     if as_json:
         say({"event": "ready", **facts})

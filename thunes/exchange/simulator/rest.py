@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +36,8 @@ class Rest:
         self._table = table
         self._faults = faults
         self._latency = latency
+        self.answered: Counter[str] = Counter()
+        """Requests by the status of their answer, though it may be lost on its way."""
 
     async def request(self, request: web.Request) -> web.Response:
         """It is processed even where its client has gone by then."""
@@ -43,7 +46,9 @@ class Rest:
         await under_way(way_s)
         try:
             response = await self._response(request, body)
+            self.answered[str(response.status)] += 1
         except Lost:
+            self.answered["lost"] += 1
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()

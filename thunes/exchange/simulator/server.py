@@ -52,6 +52,11 @@ class Server:
         self._runner: web.AppRunner | None = None
         self.port = 0
 
+    @property
+    def answered(self) -> Mapping[str, int]:
+        """REST requests by the status of their answer."""
+        return self._rest.answered
+
     async def start(self, port: int) -> None:
         """Listen on loopback, on any free port for 0. Raises PortInUse where it is taken."""
         app = web.Application(client_max_size=LARGEST_BODY)
