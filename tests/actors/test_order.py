@@ -28,6 +28,7 @@ from actors.protocol import (
     WireReply,
 )
 from tests.actors.alone import Alone, alone
+from thunes.domain.figures import OrderFigures
 from thunes.domain.journal import AuditEvent, seal
 from thunes.domain.market import ExecutionReport, OrderAnswer
 from thunes.domain.orders import OrderState
@@ -254,3 +255,34 @@ def test_a_clock_that_is_set_makes_no_order_absent_before_its_window_has_run_out
         passed_ns[0] += 1_500_000_000
         bench.tell(Replied(Request.QUERY, unknown))
     assert ("ORDER_RESOLVED", None) in journalled(bench)
+
+
+def order_figures(bench: Alone) -> OrderFigures:
+    found: Any = bench.world.board.figures["order.BTCUSDT"]
+    assert isinstance(found, OrderFigures)
+    return found
+
+
+def test_an_order_of_unknown_fate_is_shown_with_the_time_it_was_sent_until_it_is_known(
+    bench: Alone, wire: ScriptedWire
+) -> None:
+    before = bench.world.clock.monotonic_ns() // 1_000_000
+    assert (order_figures(bench).unknown, order_figures(bench).unknown_since_ms) == (0, 0)
+    wire.replies = [Lost("c1", NetworkError("no answer"))]
+    bench.tell(permit("c1"))
+    shown = order_figures(bench)
+    assert shown.unknown == 1
+    assert before <= shown.unknown_since_ms <= bench.world.clock.monotonic_ns() // 1_000_000
+    bench.tell(Replied(Request.QUERY, Answered("c1", resting("c1"), 1)))
+    assert (order_figures(bench).unknown, order_figures(bench).unknown_since_ms) == (0, 0)
+
+
+def test_a_latency_is_kept_with_the_decision_that_it_belongs_to(bench: Alone, wire: ScriptedWire) -> None:
+    wire.replies = [Answered("c1", resting("c1"), 7_000_000)]
+    bench.tell(permit("c1"))
+    latency = order_figures(bench).latency_ms
+    assert latency is not None
+    newest = latency.newest[1]
+    assert newest is not None
+    assert (newest.value, newest.correlation_id) == (7.0, "c1")
+    assert abs(newest.wall_ms - bench.world.clock.wall_ms()) < 60_000
