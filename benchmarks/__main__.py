@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import in_process, simulated, tick_to_order
+from benchmarks import in_process, simulated, tick_cost, tick_to_order
 
 
 def median_ratio(ours: Callable[[], float], theirs: Callable[[], float], rounds: int) -> tuple[float, float, float]:
@@ -45,12 +45,6 @@ def rows(rounds: int, orders: int, count: int) -> Iterator[str]:
             "json.loads alone",
         ),
         (
-            "µs of the processor a tick, every metric kept and scraped once a second",
-            lambda: in_process.cpu_a_tick(5 * count, metrics=True),
-            lambda: in_process.cpu_a_tick(5 * count, metrics=False),
-            "no figure kept",
-        ),
-        (
             "simulated messages a second, bare actors, untraced",
             lambda: simulated.simulated_a_second(10 * count),
             lambda: simulated.threaded_a_second(10 * count),
@@ -65,6 +59,11 @@ def rows(rounds: int, orders: int, count: int) -> Iterator[str]:
     ):
         a, b, ratio = median_ratio(run, floor, rounds)
         yield f"| {label} | {a:,.0f} | {words} {b:,.0f} | {ratio:.2f} |"
+    costs = [tick_cost.tick_costs(5 * count) for _ in range(rounds)]
+    kept, none = statistics.median(a for a, _ in costs), statistics.median(b for _, b in costs)
+    ratio = statistics.median(a / b for a, b in costs)
+    label = "a tick through Stream, Strategy and Risk, metrics kept"
+    yield f"| {label} | {kept:.1f} µs | none kept {none:.1f} µs | {ratio:.3f} |"
 
 
 def main() -> None:

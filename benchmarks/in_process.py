@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import json
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from unittest.mock import patch
 
 from actors.protocol import Frame
-from actors.runtime.actor import Actor
-from tests.venue_in_process import Running, Venue, make_world, rules_of, start
-from thunes.control.metrics import Metrics
-from thunes.domain.figures import Histogram
-from thunes.domain.histogram import Recorder
+from tests.venue_in_process import Venue, make_world, rules_of, start
 from thunes.messages import Record, Side
 from thunes.storage.journal import JournalFile
-from thunes.system import Sources, read_figures
 
 RECORD = Record(
     "TRADE_APPROVED",
@@ -82,79 +73,6 @@ def ticks_a_second(count: int) -> float:
         taken = time.perf_counter() - began
         running.stop()
     return count / taken
-
-
-def cpu_a_tick(count: int, *, metrics: bool) -> float:
-    """Microseconds of the processor for a tick on the same road: every figure kept and scraped, or none at all.
-
-    Not the time on the clock, which varies with how threads happen to meet by far more than figures cost.
-    """
-    frames = [ticker(number + 1) for number in range(count)]
-    with tempfile.TemporaryDirectory() as folder:
-        venue = Venue(rules_of("BTCUSDT"))
-        environ = {"THUNES_STREAM__QUEUE_SIZE": str(count + 100)}
-        running = start(make_world(Path(folder), venue, environ), venue)
-        running.ready.wait(10)
-        handled = running.world.board.handled
-        before = handled.get("stream.BTCUSDT", 0)
-        with scraped(running) if metrics else unmeasured():
-            began = time.process_time()
-            for frame in frames:
-                running.tell("stream.BTCUSDT", Frame(frame, time.monotonic_ns()))
-            while handled.get("stream.BTCUSDT", 0) < before + count or len(running.world.post["strategy.BTCUSDT"]):
-                time.sleep(0.01)
-            taken = time.process_time() - began
-        running.stop()
-    return taken / count * 1e6
-
-
-SCRAPE_EVERY = 1.0
-"""Seconds: Prometheus comes every 15."""
-
-
-@contextmanager
-def scraped(running: Running) -> Iterator[None]:
-    """Prometheus's work on a thread of its own, as the control server does it."""
-    world, ended = running.world, threading.Event()
-    sources = Sources(
-        venue="sim",
-        version="0",
-        git_sha="bench",
-        symbols=world.symbols,
-        figures=world.board.figures,
-        handled=world.board.handled,
-        boxes=world.post.boxes,
-        exchange=world.ports.exchange_figures,
-        now_ns=world.clock.monotonic_ns,
-        started_ns=0,
-        ready=running.ready.is_set,
-        machine=world.ports.machine_figures,
-    )
-    metrics = Metrics(lambda: read_figures(sources), lambda: (time.monotonic_ns(), time.thread_time_ns()))
-
-    def scrape() -> None:
-        while not ended.wait(SCRAPE_EVERY):
-            metrics.render("application/openmetrics-text")
-
-    thread = threading.Thread(target=scrape)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
-@contextmanager
-def unmeasured() -> Iterator[None]:
-    """No actor publishes, and nothing is counted into a histogram."""
-    nothing = Histogram((), ())
-    with (
-        patch.object(Recorder, "observe", lambda *_: None),
-        patch.object(Recorder, "histogram", lambda _: nothing),
-        patch.object(Actor, "publish", lambda *_: None),
-    ):
-        yield
 
 
 def decoded_a_second(count: int) -> float:

@@ -28,10 +28,18 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+CAUSE_TO_WEBHOOK = "cause to webhook"
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Every cell of the fault matrix that was run, in whichever process."""
+    """Every cell of the fault matrix and every alert's way that was run, in whichever process."""
     reports = [report for found in terminalreporter.stats.values() for report in found if hasattr(report, "when")]
-    kept = [value for each in reports if each.when == "call" for name, value in each.user_properties if name == CELL]
-    if kept:
+    kept = [pair for each in reports if each.when == "call" for pair in each.user_properties]
+    cells = [value for name, value in kept if name == CELL]
+    if cells:
         terminalreporter.section("fault matrix")
-        terminalreporter.write_line(told([Row(**json.loads(value)) for value in kept]))
+        terminalreporter.write_line(told([Row(**json.loads(value)) for value in cells]))
+    if ways := [value for name, value in kept if name == CAUSE_TO_WEBHOOK]:
+        terminalreporter.section("seconds from a cause to the webhook")
+        for value in ways:
+            terminalreporter.write_line(value)

@@ -17,6 +17,7 @@ class Recorder:
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = tuple(bounds)
+        self._first = self._bounds[0]
         self._counts = [0] * (len(bounds) + 1)
         self._total = 0.0
         self._newest: list[Observation | None] = [None] * (len(bounds) + 1)
@@ -24,7 +25,7 @@ class Recorder:
 
     def observe(self, value: float, correlation_id: str = "", wall_ms: int = 0) -> None:
         """Count it; with the decision that it belongs to, it is remembered as its bucket's newest."""
-        bucket = bisect_left(self._bounds, value)
+        bucket = 0 if value <= self._first else bisect_left(self._bounds, value)  # mostly the first
         self._counts[bucket] += 1
         self._total += value
         if correlation_id:
