@@ -46,6 +46,7 @@ from thunes.insist import insist
 from thunes.live import LiveView
 from thunes.log import set_up_logging
 from thunes.messages import Kill, Reconnect, Record
+from thunes.notify import ServiceManager
 from thunes.settings import WITH_KEYS, Settings, load_keys
 from thunes.storage.books import BooksStore
 from thunes.storage.home import Home
@@ -149,6 +150,7 @@ class System:
         self.clock = SystemClock()
         self.ids = RandomIds()
         self.asked = Asked()
+        self.manager = ServiceManager.of(os.environ, os.getpid(), self.clock.monotonic_ns)
         self.console = Console()
         self.post = Post(self.clock.monotonic_ns)
         self.timers = ThreadTimers(self.clock, self.post.tell)
@@ -380,6 +382,7 @@ class System:
             deadline = self._deadline()
             while not self.ended.wait(REFRESH_SECONDS):
                 refresh()
+                self.manager.tell(self.figures())
                 if not self.asked.stop and deadline is not None and self.clock.monotonic_ns() >= deadline:
                     self.asked.stop = "the duration is over"
                 if self.asked.stop:
@@ -419,6 +422,7 @@ class System:
     def _stop(self) -> int:
         if not self.ended.is_set():
             log.info("Stopping: %s.", self.asked.stop)
+            self.manager.stopping(self.asked.stop)
             self.post.tell("supervisor", Fatal(self.failure) if self.failure else Shutdown())
             if not self.ended.wait(STOPPED_SECONDS):
                 log.error("The actors did not stop in time; leaving them behind.")

@@ -1,0 +1,93 @@
+"""What a service manager is told: that it runs, how it is, that it is alive, that it stops (`sd_notify(3)`).
+
+Where nobody gave a NOTIFY_SOCKET nothing is said. A datagram that cannot be sent harms nobody: it is logged once.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from thunes.domain.figures import SystemFigures
+
+log = logging.getLogger(__name__)
+
+DEAF_AFTER_MS = 10_000
+"""A supervisor whose oldest message has waited longer handles none: nobody would restart an actor any more."""
+
+Send = Callable[[bytes], None]
+
+
+class ServiceManager:
+    """Tells systemd, or whoever else listens, what the figures show; call `tell` a few times a second.
+
+    A sign of life goes out twice in each period of the watchdog, and only while the supervisor handles messages: a
+    system in which nobody is restarted any more is one that the service manager has to restart.
+    """
+
+    def __init__(self, send: Send | None, period_ns: int, monotonic_ns: Callable[[], int]) -> None:
+        """`period_ns` is the watchdog's; 0: there is none. Without `send` nothing is told."""
+        self._send = send
+        self._every_ns = period_ns // 2
+        self._now_ns = monotonic_ns
+        self._announced = False
+        self._status = ""
+        self._alive_ns: int | None = None
+        self._failed = False
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str], pid: int, monotonic_ns: Callable[[], int]) -> ServiceManager:
+        """As the environment says; a watchdog that is meant for another process is none."""
+        address = environ.get("NOTIFY_SOCKET", "")
+        period_ns = 0
+        if environ.get("WATCHDOG_PID", str(pid)) == str(pid):
+            with suppress(ValueError):
+                period_ns = max(0, int(environ.get("WATCHDOG_USEC", "0"))) * 1000
+        return cls(to_socket(address) if address else None, period_ns, monotonic_ns)
+
+    def tell(self, figures: SystemFigures) -> None:
+        """Say what has changed since, and give a sign of life when one is due."""
+        if self._send is None:
+            return
+        supervisor = next((actor for actor in figures.actors if actor.name == "supervisor"), None)
+        if supervisor is None:
+            return  # nothing is planted yet
+        if not self._announced:
+            self._announced = True
+            self._say("READY=1")
+        status = "trading" if figures.ready else figures.not_ready
+        if status != self._status:
+            self._status = status
+            self._say(f"STATUS={status}")
+        now_ns = self._now_ns()
+        due = self._alive_ns is None or now_ns - self._alive_ns >= self._every_ns
+        if self._every_ns and due and supervisor.oldest_ms < DEAF_AFTER_MS:
+            self._alive_ns = now_ns
+            self._say("WATCHDOG=1")
+
+    def stopping(self, why: str) -> None:
+        self._say(f"STOPPING=1\nSTATUS=stopping: {why}")
+
+    def _say(self, text: str) -> None:
+        if self._send is None:
+            return
+        try:
+            self._send(text.encode())
+        except OSError as error:
+            if not self._failed:
+                log.warning("The service manager cannot be told (%s); it may restart what is well.", error)
+            self._failed = True
+
+
+def to_socket(address: str) -> Send:
+    """Sends to a datagram socket of the file system, or to an abstract one where the address begins with `@`."""
+    place = "\0" + address[1:] if address.startswith("@") else address
+
+    def send(data: bytes) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+            out.setblocking(False)  # a reader that does not read must not hold up what it watches
+            out.sendto(data, place)
+
+    return send
