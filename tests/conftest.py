@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ settings.load_profile("steady")
 
 # Their assertions say what they compared, too.
 pytest.register_assert_rewrite("tests.e2e.support", "tests.e2e.matrix.agreement")
+
+# The dashboards' code is no part of the package. Last, so that what is installed is what is tested.
+sys.path.append(str(Path(__file__).parent.parent))
 
 SHARED_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 
