@@ -29,13 +29,6 @@ def test_every_metric_of_the_code_has_a_row_with_its_labels_and_every_row_a_metr
     assert documented() == ours
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("alert") or rule["record"])
-def test_a_rule_reads_only_what_is_exported_or_recorded(rule: dict[str, str]) -> None:
-    recorded = {each["record"] for each in RULES if "record" in each}
-    assert metrics_in(rule["expr"]) <= SERIES | BY_PROMETHEUS
-    assert recorded_in(rule["expr"]) <= recorded
-
-
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_a_panel_reads_only_what_is_exported_or_recorded(name: str) -> None:
     recorded = {each["record"] for each in RULES if "record" in each}
