@@ -9,15 +9,24 @@ import logging
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Protocol
 
 from thunes.domain.figures import SystemFigures
 
 log = logging.getLogger(__name__)
 
-DEAF_AFTER_MS = 10_000
-"""A supervisor whose oldest message has waited longer handles none: nobody would restart an actor any more."""
+DEAF_AFTER_NS = 10_000_000_000
+"""A supervisor that has handled one message for so long, or lets one wait for so long, restarts nobody any more."""
 
 Send = Callable[[bytes], None]
+
+
+class Box(Protocol):
+    """A mailbox, as far as its actor's being alive shows in it."""
+
+    @property
+    def in_hand_since_ns(self) -> int: ...
+    def oldest_ns(self) -> int: ...
 
 
 class ServiceManager:
@@ -47,14 +56,13 @@ class ServiceManager:
                 period_ns = max(0, int(environ.get("WATCHDOG_USEC", "0"))) * 1000
         return cls(to_socket(address) if address else None, period_ns, monotonic_ns)
 
-    def tell(self, figures: SystemFigures) -> None:
-        """Say what has changed since, and give a sign of life when one is due."""
-        if self._send is None:
-            return
-        supervisor = next((actor for actor in figures.actors if actor.name == "supervisor"), None)
-        if supervisor is None:
-            return  # nothing is planted yet
-        if not self._announced:
+    @property
+    def listens(self) -> bool:
+        return self._send is not None
+
+    def tell(self, figures: SystemFigures, supervisor: Box, *, started: bool) -> None:
+        """Say what has changed since, and give a sign of life when one is due. `started`: every actor was, once."""
+        if started and not self._announced:
             self._announced = True
             self._say("READY=1")
         status = "trading" if figures.ready else figures.not_ready
@@ -63,12 +71,12 @@ class ServiceManager:
             self._say(f"STATUS={status}")
         now_ns = self._now_ns()
         due = self._alive_ns is None or now_ns - self._alive_ns >= self._every_ns
-        if self._every_ns and due and supervisor.oldest_ms < DEAF_AFTER_MS:
+        if self._every_ns and due and handles_messages(supervisor, now_ns):
             self._alive_ns = now_ns
             self._say("WATCHDOG=1")
 
     def stopping(self, why: str) -> None:
-        self._say(f"STOPPING=1\nSTATUS=stopping: {why}")
+        self._say(f"STOPPING=1\nSTATUS=stopping: {' '.join(why.split())}")
 
     def _say(self, text: str) -> None:
         if self._send is None:
@@ -79,6 +87,15 @@ class ServiceManager:
             if not self._failed:
                 log.warning("The service manager cannot be told (%s); it may restart what is well.", error)
             self._failed = True
+
+
+def handles_messages(box: Box, now_ns: int) -> bool:
+    """Whether neither the message in hand nor the one that has waited longest is older than a living actor lets it be.
+
+    Both, because a hung actor's mailbox may be empty until its next timer.
+    """
+    since_ns = [at_ns for at_ns in (box.in_hand_since_ns, box.oldest_ns()) if at_ns]
+    return now_ns - min(since_ns, default=now_ns) < DEAF_AFTER_NS
 
 
 def to_socket(address: str) -> Send:

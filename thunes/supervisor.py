@@ -382,7 +382,8 @@ class System:
             deadline = self._deadline()
             while not self.ended.wait(REFRESH_SECONDS):
                 refresh()
-                self.manager.tell(self.figures())
+                if self.manager.listens:
+                    self.manager.tell(self.figures(), self.post["supervisor"], started=self.ready.is_set())
                 if not self.asked.stop and deadline is not None and self.clock.monotonic_ns() >= deadline:
                     self.asked.stop = "the duration is over"
                 if self.asked.stop:
@@ -420,9 +421,9 @@ class System:
                 self.asked.stop = self.failure
 
     def _stop(self) -> int:
+        self.manager.stopping(self.ended.value or self.asked.stop)
         if not self.ended.is_set():
             log.info("Stopping: %s.", self.asked.stop)
-            self.manager.stopping(self.asked.stop)
             self.post.tell("supervisor", Fatal(self.failure) if self.failure else Shutdown())
             if not self.ended.wait(STOPPED_SECONDS):
                 log.error("The actors did not stop in time; leaving them behind.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.support import clean_environment, thunes
+from thunes.notify import DEAF_AFTER_NS
 
 pytestmark = pytest.mark.slow
 
@@ -66,3 +69,36 @@ def test_ready_alive_silent_while_stopped_and_stopping(tmp_path: Path) -> None:
             system.process.send_signal(signal.SIGTERM)
             heard.hears("STOPPING=1")
             assert system.process.wait(15) == 0, system.said()
+
+
+DEAF = """
+import sys, threading
+from actors.supervisor import SupervisorActor
+SupervisorActor._reconnect = lambda *_: threading.Event().wait()
+from thunes.cli import run_main
+sys.exit(run_main())
+"""
+"""THUNES whose supervisor never comes back from SIGUSR1; all else of it goes on."""
+
+
+def test_signs_of_life_end_when_the_supervisor_hangs_though_the_rest_goes_on(tmp_path: Path) -> None:
+    with manager(tmp_path) as (heard, address):
+        env = clean_environment(NOTIFY_SOCKET=address, WATCHDOG_USEC=str(int(WATCHDOG_S * 1e6)))
+        command = [sys.executable, "-c", DEAF, "--home", str(tmp_path), "--log", "plain"]
+        command += ["--metrics-port", "0", "--console-port", "0"]
+        with (tmp_path / "output.txt").open("w") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=env)
+        try:
+            heard.hears("STATUS=trading")
+            process.send_signal(signal.SIGUSR1)
+            heard.listen(DEAF_AFTER_NS / 1e9 + WATCHDOG_S)
+            heard.said.clear()
+            heard.listen(3 * WATCHDOG_S)
+            assert "WATCHDOG=1" not in heard.said
+            assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            heard.hears("STOPPING=1")
+            assert process.wait(20) == 1, "the actors did not stop in time"
+        finally:
+            process.kill()
+            process.wait(10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from thunes import __version__
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.monitoring.yml"
@@ -49,11 +52,23 @@ def test_a_service_is_bound_to_loopback_and_limited(name: str) -> None:
     assert service["ports"]
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
     limits = service["deploy"]["resources"]["limits"]
-    assert set(limits) == {"cpus", "memory"}
+    assert set(limits) == {"cpus", "memory", "pids"}
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["restart"] == "unless-stopped"
+
+
+def test_thunes_is_this_checkout_s_and_its_version_s() -> None:
+    assert SERVICES["thunes"]["image"] == f"thunes:{__version__}"
+    assert SERVICES["thunes"]["pull_policy"] == "build"
+
+
+def test_the_alert_on_memory_comes_before_the_limit() -> None:
+    rules = (ROOT / "monitoring" / "prometheus" / "rules.yml").read_text()
+    (alert,) = re.findall(r"process_resident_memory_bytes\S* > (\S+)", rules)
+    memory = SERVICES["thunes"]["deploy"]["resources"]["limits"]["memory"]
+    assert float(memory.removesuffix("G")) * 2**30 > 1.5 * float(alert)
 
 
 def test_every_service_has_a_health_check() -> None:
@@ -67,19 +82,44 @@ def test_no_password_or_key_is_written_down_and_none_is_the_image_s_own() -> Non
     }
     secret = {name: value for name, value in environment.items() if re.search("PASSWORD|KEY|SECRET|TOKEN", name)}
     assert secret == {
-        "THUNES_API_KEY": "${THUNES_API_KEY:-}",
-        "THUNES_API_SECRET": "${THUNES_API_SECRET:-}",
+        "THUNES_API_KEY_FILE": "/run/secrets/api_key",
+        "THUNES_API_SECRET_FILE": "/run/secrets/api_secret",
         "GF_SECURITY_ADMIN_PASSWORD__FILE": "/run/secrets/grafana_admin_password",
     }
+    assert set(SERVICES["thunes"]["secrets"]) == {"api_key", "api_secret"}
     assert "grafana_admin_password" in SERVICES["grafana"]["secrets"]
 
 
-def test_every_secret_is_a_file_that_the_head_says_how_to_make_and_git_ignores() -> None:
+def test_what_the_head_says_to_run_makes_every_secret_and_git_ignores_them(tmp_path: Path) -> None:
     head = FILE.read_text().partition("name:")[0]
+    script = "\n".join(line.removeprefix("#   ") for line in head.splitlines() if line.startswith("#   "))
+    subprocess.run(["bash", "-euc", script], cwd=tmp_path, check=True, timeout=30)
     for secret in COMPOSE["secrets"].values():
         assert secret["file"].startswith(MADE_BY_THE_OPERATOR)
-        assert secret["file"].removeprefix("./") in head
-    assert "/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
+        assert (tmp_path / secret["file"]).stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "secrets" / "grafana_admin_password").read_text().strip()
+    assert {"/secrets/", "/.env"} <= set((ROOT / ".gitignore").read_text().splitlines())
+
+
+@pytest.mark.parametrize(("password", "starts"), [("a word\n", True), ("", False), (" \n", False), (None, False)])
+def test_grafana_does_not_start_without_a_password_of_the_operator_s(
+    tmp_path: Path, password: str | None, starts: bool
+) -> None:
+    secret = tmp_path / "secret"
+    if password is not None:
+        secret.write_text(password)
+    shell, option, script = SERVICES["grafana"]["entrypoint"]
+    here = script.replace("/run/secrets/grafana_admin_password", shlex.quote(str(secret)))
+    done = subprocess.run(
+        [shell, option, here.replace("/run.sh", "echo started")],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode == 0, done.stdout) == ((True, "started\n") if starts else (False, ""))
+    assert starts or "write a password" in done.stderr
 
 
 def test_the_secrets_of_alertmanager_are_where_its_file_looks_for_them() -> None:

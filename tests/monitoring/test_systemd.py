@@ -55,7 +55,7 @@ def test_a_wrong_setting_is_found_by_systemd(tmp_path: Path) -> None:
 
 def test_the_watchdog_waits_longer_than_a_supervisor_may_be_deaf() -> None:
     assert (SERVICE["Type"], SERVICE["NotifyAccess"]) == ("notify", "main")
-    assert int(SERVICE["WatchdogSec"]) * 1000 > notify.DEAF_AFTER_MS
+    assert int(SERVICE["WatchdogSec"]) * 1e9 > notify.DEAF_AFTER_NS
 
 
 def test_a_crash_is_restarted_and_a_wrong_setting_is_not() -> None:
@@ -74,9 +74,25 @@ def test_memory_is_limited_and_rights_are_few() -> None:
     assert SERVICE["MemoryMax"]
     assert SERVICE["MemoryHigh"]
     assert SERVICE["CapabilityBoundingSet"] == ""
-    for name in ("NoNewPrivileges", "ProtectHome", "PrivateTmp", "PrivateDevices", "DynamicUser", "RestrictSUIDSGID"):
+    for name in (
+        "MemoryDenyWriteExecute",
+        "NoNewPrivileges",
+        "ProtectHome",
+        "PrivateTmp",
+        "PrivateDevices",
+        "DynamicUser",
+        "RestrictSUIDSGID",
+    ):
         assert SERVICE[name] == "yes", name
     assert SERVICE["ProtectSystem"] == "strict"
+
+
+def test_keys_are_credentials_and_may_be_missing() -> None:
+    text = UNIT.read_text()
+    for name in ("api_key", "api_secret"):
+        assert f"\nLoadCredential={name}:/etc/thunes/{name}\nSetCredential={name}:\\n\n" in text
+        assert f"THUNES_{name.upper()}_FILE=%d/{name}" in SERVICE["Environment"]
+    assert SERVICE["LimitCORE"] == "0", "a core has the keys in it"
 
 
 def test_it_may_use_the_sockets_that_it_needs() -> None:
