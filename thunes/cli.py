@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -222,7 +223,7 @@ def _settings(parser: Parser, argv: list[str]) -> tuple[argparse.Namespace, Sett
 def _without_empty_flags(argv: Sequence[str], complaints: list[str]) -> list[str]:
     """`argv` less each flag that is followed by no value: argparse would stop at the first."""
     kept = []
-    for word, following in zip(argv, [*argv[1:], "--"], strict=True):
+    for word, following in pairwise([*argv, "--"]):
         if word in VALUED and following.startswith("--"):
             complaints.append(f"{word}: has no value; write one after it.")
         else:
