@@ -39,7 +39,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     # It looks at every part from outside.
     "thunes.doctor": FOUNDATION
     | {"thunes.doctor", "thunes.account", "thunes.alerts", "thunes.control", "thunes.exchange", "thunes.sections"}
-    | {"thunes.settings", "thunes.storage", "thunes.venue"},
+    | {"thunes.settings", "thunes.storage", "thunes.venue", "thunes.connections"},
+    "thunes.connections": FOUNDATION | {"thunes.exchange", "thunes.settings", "thunes.storage", "thunes.venue"},
+    "thunes.insist": FOUNDATION,
+    "thunes.notify": FOUNDATION,
     "thunes.venue": FOUNDATION | {"thunes.sections", "thunes.settings", "thunes.storage"},
 }
 """By the longest prefix. What is not here (the entry points cli, __main__, supervisor) may import all of `thunes`."""

@@ -33,21 +33,19 @@ from thunes import __version__
 from thunes.account import check_alone, check_key
 from thunes.build import git_sha
 from thunes.commands import PostCommands
+from thunes.connections import Clock, Connections, ignore
 from thunes.control.server import ControlServer
 from thunes.domain.books import Books
 from thunes.domain.figures import SystemFigures
 from thunes.domain.filters import SymbolRules
 from thunes.errors import JournalBroken, JournalError, OperatorError, ThunesError
-from thunes.exchange.binance import BinanceRest
-from thunes.exchange.gate import Gate
 from thunes.exchange.keys import to_hide
-from thunes.exchange.streams import AccountSocket, MarketSocket
 from thunes.insist import insist
 from thunes.live import LiveView
 from thunes.log import set_up_logging
 from thunes.messages import Kill, Reconnect, Record
 from thunes.notify import ServiceManager
-from thunes.settings import WITH_KEYS, Settings, load_keys
+from thunes.settings import WITH_KEYS, Settings
 from thunes.storage.books import BooksStore
 from thunes.storage.home import Home
 from thunes.storage.journal import JournalFile, read_events, verify
@@ -55,7 +53,7 @@ from thunes.strategies.base import params_hash
 from thunes.strategies.loader import load as load_strategy
 from thunes.summary import summary
 from thunes.system import Sources, machine_figures, read_figures
-from thunes.venue import EMBEDDED, EmbeddedExchange, Endpoints, exchange_arguments, public_endpoints
+from thunes.venue import EMBEDDED, Endpoints
 
 log = logging.getLogger("thunes")
 
@@ -77,7 +75,7 @@ def run(settings: Settings, path: Path) -> int:
     shown = settings.run.log or ("live" if sys.stdout.isatty() else "plain")
     system = System(settings, home, shown)
     if settings.run.venue in WITH_KEYS:
-        system.check_account(system.endpoints())  # before anything is written
+        system.check_account(system.connections.endpoints())  # before anything is written
     home.prepare()
     with home.lock():
         set_up_logging(home.log, shown)
@@ -97,8 +95,8 @@ def examine(settings: Settings, path: Path, *, as_json: bool) -> int:
 
     home, venue = Home(path), settings.run.venue
 
-    def connect(where: Home) -> System:
-        return System(settings, where, "plain")
+    def connect(where: Home) -> Connections:
+        return connections(settings, where, SystemClock())
 
     key = connect(home).endpoints().api_key if venue in WITH_KEYS else ""
     patient = Patient(
@@ -112,6 +110,12 @@ def examine(settings: Settings, path: Path, *, as_json: bool) -> int:
     )
     log.addHandler(logging.NullHandler())  # what is wrong is said in the findings, once
     return doctor.examine(patient, Console(), as_json=as_json)
+
+
+def connections(
+    settings: Settings, home: Home, clock: Clock, on_event: Callable[[str, str], None] = ignore
+) -> Connections:
+    return Connections(settings, home, os.environ, clock, spawn=spawn, make_signal=Signal, on_event=on_event)
 
 
 @dataclass(slots=True)
@@ -155,8 +159,7 @@ class System:
         self.post = Post(self.clock.monotonic_ns)
         self.timers = ThreadTimers(self.clock, self.post.tell)
         self.started_ns = self.clock.monotonic_ns()
-        self.exchange: EmbeddedExchange | None = None
-        self.gates: dict[str, Gate] = {}
+        self.connections = connections(settings, home, self.clock, self._exchange_said)
         self.control: ControlServer | None = None
         self.ready = self.ended = Signal()
         self.failure = ""
@@ -166,7 +169,7 @@ class System:
 
     def start(self) -> None:
         self.asked.install()
-        endpoints = self.endpoints()
+        endpoints = self.connections.endpoints()
         set_up_logging(self.home.log, self.shown, (endpoints.api_key, *to_hide(endpoints.api_secret)))
         if self.venue not in WITH_KEYS:
             self.check_account(endpoints)
@@ -179,7 +182,7 @@ class System:
 
     def check_account(self, endpoints: Endpoints) -> None:
         """OperatorError for a key that may withdraw or may not trade, and where another THUNES is on the account."""
-        rest = self.make_rest(endpoints)
+        rest = self.connections.make_rest(endpoints)
         self._insist(rest.sync_clock)
         self._insist(lambda: check_key(rest, self.venue))
         owner = self.home.read_owner()
@@ -189,15 +192,6 @@ class System:
         """The venue's answer, unless somebody wants the end meanwhile."""
         return insist(ask, lambda seconds: self.ended.wait(seconds) or bool(self.asked.stop))
 
-    def endpoints(self) -> Endpoints:
-        """Where the venue is; the embedded exchange is started for it."""
-        if self.venue not in EMBEDDED:
-            keys = load_keys(os.environ)
-            return public_endpoints(self.venue, self.settings.exchange, keys)
-        arguments = ["--home", str(self.home.path), *exchange_arguments(self.settings)]
-        self.exchange = EmbeddedExchange(arguments, spawn=spawn, make_signal=Signal, on_event=self._exchange_said)
-        return self.exchange.start()
-
     def _exchange_said(self, event: str, why: str) -> None:
         if event == "source_ended":
             self.asked.stop = self.asked.stop or "the source has ended"
@@ -205,24 +199,9 @@ class System:
             self.failure = why
             self.asked.stop = self.asked.stop or why
 
-    def make_rest(self, endpoints: Endpoints) -> BinanceRest:
-        return BinanceRest(
-            endpoints.rest,
-            endpoints.api_key,
-            endpoints.api_secret,
-            timeout=self.settings.exchange.timeout,
-            wall_ms=self.clock.wall_ms,
-            gate=self.gate(endpoints),
-        )
-
-    def gate(self, endpoints: Endpoints) -> Gate:
-        """What all requests to a venue share: a pause that one of them is asked for is everybody's."""
-        made = Gate(wall_ms=self.clock.wall_ms, monotonic_ns=self.clock.monotonic_ns)
-        return self.gates.setdefault(endpoints.rest, made)
-
     def _world(self, endpoints: Endpoints) -> World:
         settings, clock = self.settings, self.clock
-        self.rest = self.make_rest(endpoints)
+        self.rest = self.connections.make_rest(endpoints)
         self._insist(self.rest.sync_clock)
         rules = self._insist(self._rules)
         strategy, parameters = load_strategy(settings.run.strategy), settings.strategy_parameters()
@@ -232,12 +211,12 @@ class System:
             open_journal=self._take_journal,
             read_journal=partial(read_events, self.home.logs),
             open_books=lambda: BooksStore(database),
-            rest=lambda: self.make_rest(endpoints),
-            wire=lambda world, name: LiveWire(world, name, lambda: self.make_rest(endpoints)),
-            market_socket=self.market_socket(endpoints),
-            account_socket=self.account_socket(endpoints, lambda: self.rest),
+            rest=lambda: self.connections.make_rest(endpoints),
+            wire=lambda world, name: LiveWire(world, name, lambda: self.connections.make_rest(endpoints)),
+            market_socket=self.connections.market_socket(endpoints),
+            account_socket=self.connections.account_socket(endpoints, lambda: self.rest),
             strategy=lambda symbol: strategy(symbol, parameters),
-            cancel_open=lambda symbol: self.make_rest(endpoints).cancel_all(symbol),
+            cancel_open=lambda symbol: self.connections.make_rest(endpoints).cancel_all(symbol),
             exchange_figures=lambda: self.rest.figures,
             machine_figures=partial(machine_figures, self.home.path),
         )
@@ -266,28 +245,6 @@ class System:
         """The journal that was verified before anything started, once; after a crash of its actor, anew."""
         opened, self.opened = self.opened, None
         return opened or self._journal()
-
-    def market_socket(self, endpoints: Endpoints) -> Callable[..., MarketSocket]:
-        return partial(MarketSocket, endpoints.stream, **self._socket_options())
-
-    def account_socket(self, endpoints: Endpoints, rest: Callable[[], BinanceRest]) -> Callable[..., AccountSocket]:
-        """It signs with the exchange's time, which `rest` knows."""
-        return partial(
-            AccountSocket,
-            endpoints.ws_api,
-            endpoints.api_key,
-            endpoints.api_secret,
-            wall_ms=lambda: self.clock.wall_ms() + int(rest().figures.clock_skew_ms),
-            gate=self.gate(endpoints),
-            **self._socket_options(),
-        )
-
-    def _socket_options(self) -> dict[str, Any]:
-        return {
-            "spawn": spawn,
-            "monotonic_ns": self.clock.monotonic_ns,
-            "timeout": self.settings.exchange.timeout,
-        }
 
     def _rules(self) -> dict[str, SymbolRules]:
         entries = self.rest.exchange_info(self.symbols)
@@ -346,7 +303,7 @@ class System:
                 "metrics_port": metrics,
                 "console_port": console,
                 "exchange": endpoints.rest,
-                "exchange_pid": self.exchange.pid if self.exchange is not None else 0,
+                "exchange_pid": self.connections.exchange.pid if self.connections.exchange is not None else 0,
             }
         )
         host = settings.http.host
@@ -413,9 +370,9 @@ class System:
         if self.asked.kill:
             self.asked.kill = False
             self.post.tell("risk", Kill("SIGUSR2", "signal"))
-        if self.exchange is not None:
+        if self.connections.exchange is not None:
             try:
-                self.exchange.revive()
+                self.connections.exchange.revive()
             except ThunesError as error:
                 self.failure = f"The embedded exchange could not be started again: {error}"
                 self.asked.stop = self.failure
@@ -437,8 +394,8 @@ class System:
         self.timers.stop()
         if self.control is not None:
             self.control.stop(1.0)
-        if self.exchange is not None:
-            self.exchange.stop()
+        if self.connections.exchange is not None:
+            self.connections.exchange.stop()
         self.home.clear_run()
 
     def report(self) -> int:

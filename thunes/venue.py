@@ -148,31 +148,33 @@ class EmbeddedExchange:
 
     def _read(self, process: subprocess.Popen[bytes], ready: ReadySignal) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            try:
-                said = json.loads(line)
-            except ValueError:
-                log.info("exchange: %s", line.decode(errors="replace").rstrip())
-                continue
-            if said.get("event") == "ready":
-                if "control" in said:
-                    log.info("exchange: faults can be armed at %s", said["control"])
-                if "metrics" in said:
-                    log.info("exchange: its metrics are at %s", said["metrics"])
-                names = ("rest", "stream", "ws_api", "api_key", "api_secret")
-                ready.set(Endpoints(*(said[name] for name in names)))
-            else:
-                self._on_event(str(said.get("event")), str(said.get("error", "")))
+        with process.stdout:
+            for line in process.stdout:
+                try:
+                    said = json.loads(line)
+                except ValueError:
+                    log.info("exchange: %s", line.decode(errors="replace").rstrip())
+                    continue
+                if said.get("event") == "ready":
+                    if "control" in said:
+                        log.info("exchange: faults can be armed at %s", said["control"])
+                    if "metrics" in said:
+                        log.info("exchange: its metrics are at %s", said["metrics"])
+                    names = ("rest", "stream", "ws_api", "api_key", "api_secret")
+                    ready.set(Endpoints(*(said[name] for name in names)))
+                else:
+                    self._on_event(str(said.get("event")), str(said.get("error", "")))
         ready.set()
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stderr is not None
-        for line in process.stderr:
-            said = line.decode(errors="replace").rstrip()
-            if self._listening:
-                log.warning("exchange: %s", said)
-            else:
-                self._words.append(said)
+        with process.stderr:
+            for line in process.stderr:
+                said = line.decode(errors="replace").rstrip()
+                if self._listening:
+                    log.warning("exchange: %s", said)
+                else:
+                    self._words.append(said)
 
 
 def market_arguments(settings: Settings) -> dict[str, object]:

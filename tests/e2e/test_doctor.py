@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 
+from actors.runtime.clock import SystemClock
 from tests.e2e.support import Exchange, Thunes, clean_environment, events, exchange, thunes, wait_for
 from tests.e2e.test_restarts import litter, signals_and_logging_as_before
+from thunes.connections import Connections
 from thunes.doctor.opening import open_venue
 from thunes.domain.instances import home_of
 from thunes.errors import OperatorError
 from thunes.messages import OrderType, Side
 from thunes.settings import load
 from thunes.storage.home import Home
-from thunes.supervisor import System
+from thunes.supervisor import System, connections
 from thunes.venue import exchange_arguments
 
 __all__ = ["litter"]
@@ -115,8 +117,8 @@ class TestDoctor:
         monkeypatch.setattr("tempfile.tempdir", str(temporary))
         settings, made = load(environ={}, flags={}), []
 
-        def connect(home: Home) -> System:
-            made.append(System(settings, home, "plain"))
+        def connect(home: Home) -> Connections:
+            made.append(connections(settings, home, SystemClock()))
             return made[-1]
 
         with open_venue(settings, Home(temporary / "home"), {}, connect) as found:
@@ -184,7 +186,7 @@ class TestKeys:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(
-            "thunes.supervisor.exchange_arguments", lambda chosen: [*exchange_arguments(chosen), "--key-may-withdraw"]
+            "thunes.connections.exchange_arguments", lambda chosen: [*exchange_arguments(chosen), "--key-may-withdraw"]
         )
         home = Home(tmp_path)
         home.prepare()

@@ -6,26 +6,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
+from thunes.connections import Connections
 from thunes.doctor.patient import Venue
 from thunes.exchange.binance import BinanceRest
 from thunes.exchange.keys import to_hide
-from thunes.exchange.streams import AccountSocket, MarketSocket
 from thunes.settings import WITH_KEYS, Settings
 from thunes.storage.home import Home
-from thunes.venue import EmbeddedExchange, Endpoints, credentials
-
-
-class Connections(Protocol):
-    """How a system on a home would reach its venue (`thunes.supervisor.System`)."""
-
-    exchange: EmbeddedExchange | None
-
-    def endpoints(self) -> Endpoints: ...
-    def make_rest(self, endpoints: Endpoints) -> BinanceRest: ...
-    def market_socket(self, endpoints: Endpoints) -> Callable[..., MarketSocket]: ...
-    def account_socket(self, endpoints: Endpoints, rest: Callable[[], BinanceRest]) -> Callable[..., AccountSocket]: ...
+from thunes.venue import Endpoints, credentials
 
 
 @contextmanager
