@@ -9,6 +9,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,29 +42,36 @@ def figures(latencies_ns: list[int]) -> Figures:
 
 
 def measure(rounds: int, orders: int) -> dict[str, Figures]:
-    """`rounds` of `orders` orders each of both clients in turn, on one embedded exchange."""
+    """`rounds` of `orders` orders each of both clients in turn."""
     with tempfile.TemporaryDirectory() as folder:
         return asyncio.run(_measure(Path(folder), rounds, orders))
 
 
 async def _measure(folder: Path, rounds: int, orders: int) -> dict[str, Figures]:
-    command = [sys.executable, "-m", "thunes.exchange.simulator", "--home", str(folder / "exchange")]
-    command += ["--ready-json", "--parent", "--speed", SPEED, "--symbols", "BTCUSDT"]
-    exchange = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert exchange.stdin is not None
-    assert exchange.stdout is not None
-    try:
-        ready = json.loads(exchange.stdout.readline())
-        found: dict[str, list[int]] = {"thunes": [], "bare loop": []}
-        for number in range(rounds):
-            for client, latencies in found.items():
-                print(f"\rround {number + 1} of {rounds}: {client:<12}", end="", file=sys.stderr, flush=True)
+    found: dict[str, list[int]] = {"thunes": [], "bare loop": []}
+    for number in range(rounds):
+        for client, latencies in found.items():
+            print(f"\rround {number + 1} of {rounds}: {client:<12}", end="", file=sys.stderr, flush=True)
+            with exchange(Path(tempfile.mkdtemp(dir=folder))) as ready:
                 latencies += await _round(client, ready, folder, orders)
-        print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
-        return {client: figures(latencies) for client, latencies in found.items()}
+    print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
+    return {client: figures(latencies) for client, latencies in found.items()}
+
+
+@contextmanager
+def exchange(home: Path) -> Iterator[dict[str, Any]]:
+    """An exchange for one round, which answers at once: THUNES refuses an account that another has just traded on."""
+    command = [sys.executable, "-m", "thunes.exchange.simulator", "--home", str(home), "--latency", "0"]
+    command += ["--ready-json", "--parent", "--speed", SPEED, "--symbols", "BTCUSDT"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())
     finally:
-        exchange.stdin.close()
-        exchange.wait(10)
+        process.stdin.close()
+        process.wait(10)
+        process.stdout.close()
 
 
 async def _round(client: str, ready: dict[str, Any], folder: Path, orders: int) -> list[int]:
@@ -97,7 +106,6 @@ def _start(client: str, ready: dict[str, Any], wire: Wire, folder: Path) -> subp
         "THUNES_EXCHANGE__STREAM_URL": stream,
         "THUNES_EXCHANGE__WS_API_URL": ready["ws_api"],
     }
-    # A home of its own for each round: the bare loop trades on the same account in between.
     home = tempfile.mkdtemp(dir=folder)
     command = [sys.executable, "-m", "thunes.supervisor", "--venue", "testnet", "--symbols", "BTCUSDT", "--home", home]
     command += ["--strategy", str(HERE / "always.py"), "--metrics-port", "0", "--console-port", "0", "--log", "plain"]
