@@ -199,6 +199,15 @@ class Listener:
         return self.until(lambda frame: "event" not in frame and "data" not in frame and "e" not in frame)
 
 
+def within_a_minute(measure: Callable[[], T]) -> T:
+    """What was measured without the exchange's minute, over which it counts weight, ending meanwhile."""
+    while True:
+        minute = time.time() // 60
+        measured = measure()
+        if time.time() // 60 == minute:
+            return measured
+
+
 Start = Callable[..., AbstractContextManager[Exchange]]
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.exchange.conftest import Exchange
+from tests.exchange.conftest import Exchange, Start
 from tests.exchange.orders import ORDER, refusal
 from tests.exchange.test_server_order_lists import Socket
+from thunes.exchange.simulator.limits import LimitSettings
 
 REPLACE = f"{ORDER}/cancelReplace"
 NEW = {
@@ -103,22 +105,23 @@ def test_a_malformed_request_does_nothing(resting: Exchange, changes: dict[str, 
 
 
 class TestTooManyOrders:
-    def fill_up(self, exchange: Exchange) -> None:
-        for _ in range(49):
-            exchange.order("BUY", "0.01", "28000", timeInForce="FOK")
+    @pytest.fixture
+    def full(self, start: Start) -> Iterator[Exchange]:
+        """An account that has used up its day: ten seconds are over sooner than a slow machine is done."""
+        with start(limits=LimitSettings(orders_per_day=1)) as exchange:
+            exchange.order("BUY", "0.01", "29000", newClientOrderId="old")
+            yield exchange
 
-    def test_the_old_order_stays_unless_asked_otherwise(self, resting: Exchange) -> None:
-        self.fill_up(resting)
-        status, body = replaced(resting)
+    def test_the_old_order_stays_unless_asked_otherwise(self, full: Exchange) -> None:
+        status, body = replaced(full)
         assert (status, body["code"]) == (429, -1015)
-        assert open_names(resting) == ["old"]
+        assert open_names(full) == ["old"]
 
-    def test_the_old_order_alone_is_cancelled_when_asked(self, resting: Exchange) -> None:
-        self.fill_up(resting)
-        status, body = replaced(resting, orderRateLimitExceededMode="CANCEL_ONLY")
+    def test_the_old_order_alone_is_cancelled_when_asked(self, full: Exchange) -> None:
+        status, body = replaced(full, orderRateLimitExceededMode="CANCEL_ONLY")
         assert (status, body["data"]["cancelResult"]) == (409, "SUCCESS")
         assert body["data"]["newOrderResponse"]["code"] == -1015
-        assert open_names(resting) == []
+        assert open_names(full) == []
 
 
 def test_the_socket_answers_alike(resting: Exchange) -> None:
