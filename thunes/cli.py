@@ -117,6 +117,7 @@ def _dispatch(argv: list[str]) -> int:
 def _parser(named: str) -> tuple[Parser, dict[str, Callable[[argparse.Namespace], int]]]:
     """The parser of every subcommand but `run`, and what each calls. Of the large ones only `named` is filled in."""
     from thunes.control import client
+    from thunes.control.kill import Kill
 
     parser = Parser(prog="thunes", description="A paper-to-live trader for Binance spot.")
     parser.add_argument("--version", action="version", version=f"thunes {__version__}")
@@ -148,7 +149,7 @@ def _parser(named: str) -> tuple[Parser, dict[str, Callable[[argparse.Namespace]
         audit.add_arguments(journal)
         commands["audit"] = audit.run
     tools = client.Tools(now=lambda: datetime.now(UTC).isoformat(), connect=_connect, console=_console())
-    for kind in client.COMMANDS:
+    for kind in (*client.COMMANDS, Kill):
         command = kind(tools)
         example = f"thunes {command.name}{' BTCUSDT' if command.name == 'reconnect' else ''} --home x"
         subparser = _add(subparsers, command.name, command.help, example)

@@ -18,6 +18,7 @@ from tests.control.conftest import TOKEN, Served
 from tests.sample_figures import SYSTEM, with_risk
 from thunes.control import api
 from thunes.control.client import COMMANDS, Rest, Tools
+from thunes.control.kill import Kill
 from thunes.domain.market import OrderAnswer
 from thunes.errors import ExchangeError, NetworkError
 from thunes.messages import OrderStatus, Side
@@ -70,7 +71,7 @@ class Terminal:
         tools = Tools(lambda: NOW, self.connect, Console(file=self.printed, width=80))
         parser = ArgumentParser()
         subparsers = parser.add_subparsers(dest="command")
-        commands = {command.name: command(tools) for command in COMMANDS}
+        commands = {command.name: command(tools) for command in (*COMMANDS, Kill)}
         for name, command in commands.items():
             command.add_arguments(subparsers.add_parser(name))
         args = parser.parse_args(line.split())

@@ -1,7 +1,6 @@
-"""`thunes status`, `kill`, `resume`, `reconnect` and `reconcile`: they talk to the running system of a home.
+"""`thunes status`, `resume`, `reconnect` and `reconcile`: they talk to the running system of a home.
 
-Each finds it by `data/run.json` and `data/control.token`. Only `kill` does something where no system answers: it marks
-the kill on the disk, which every sender of orders looks at before it sends, and cancels what is open at the venue.
+Each finds it by `data/run.json` and `data/control.token`.
 """
 
 from __future__ import annotations
@@ -19,12 +18,11 @@ from rich.console import Console
 
 from thunes.control.view import status_view
 from thunes.domain.market import OrderAnswer
-from thunes.errors import NetworkError, ThunesError
+from thunes.errors import ThunesError
 from thunes.storage.home import Home
 
 ANSWER_SECONDS = 3.0
 ACKNOWLEDGED_SECONDS = 6.0
-KILL_SECONDS = 1.0
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -121,7 +119,7 @@ class Status:
             else:
                 self._tools.console.print(status_view(status, ()))
 
-        return _said(show)
+        return said(show)
 
 
 class Resume:
@@ -140,7 +138,7 @@ class Resume:
             RunningSystem(Home(Path(args.home))).post("/api/resume", {"reason": args.reason})
             self._tools.say("Resumed: the kill switch is off.")
 
-        return _said(resume)
+        return said(resume)
 
 
 class Reconnect:
@@ -160,7 +158,7 @@ class Reconnect:
             RunningSystem(Home(Path(args.home))).post("/api/reconnect", {"symbol": symbol})
             self._tools.say(f"Asked to reconnect {symbol}; `thunes status` shows it.")
 
-        return _said(reconnect)
+        return said(reconnect)
 
 
 class Reconcile:
@@ -179,77 +177,13 @@ class Reconcile:
             RunningSystem(Home(Path(args.home))).post("/api/reconcile", {})
             self._tools.say("Asked to reconcile; the journal says what came of it.")
 
-        return _said(reconcile)
+        return said(reconcile)
 
 
-class Kill:
-    """`thunes kill`: no more buying, whether or not the system is there to be told."""
-
-    name, help = "kill", "stop buying now, even when the system hangs or is down"
-
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--reason", default="killed from the command line", help="goes into the journal")
-        parser.add_argument("--flatten", action="store_true", help="sell what is held too (needs the running system)")
-
-    def run(self, args: Namespace) -> int:
-        return _said(lambda: self._kill(args))
-
-    def _kill(self, args: Namespace) -> None:
-        home = Home(Path(args.home))
-        if not home.path.is_dir():
-            raise Unreachable(f"There is no directory {home.path}, so nothing was killed; check --home.")
-        try:
-            body = {"reason": args.reason, "flatten": args.flatten}
-            RunningSystem(home).post("/api/kill", body, KILL_SECONDS)
-        except ThunesError as error:
-            self._kill_from_outside(home, args, error)
-        else:
-            self._tools.say("Killed: the system confirms that it buys no more.")
-
-    def _kill_from_outside(self, home: Home, args: Namespace, why: ThunesError) -> None:
-        """Mark first: cancelling takes a network, the mark does not. What fails is said at the end, all of it."""
-        say, failures = self._tools.say, []
-        say(str(why))
-        try:
-            home.write_kill(args.reason, "command line", self._tools.now())
-            say(f"Marked the kill in {home.kill_file}: nothing is bought from this home until `thunes resume`.")
-        except OSError as error:
-            failures.append(f"The kill could not be marked in {home.kill_file} ({error}); end the process by hand.")
-        try:
-            say(self._cancel_open_orders(home))
-        except ThunesError as error:
-            failures.append(f"Open orders may still fill ({error}); cancel them at the exchange.")
-        if args.flatten:
-            failures.append("Nothing was sold: --flatten needs the running system; sell at the exchange.")
-        if failures:
-            raise Unreachable("\n".join(failures))
-
-    def _cancel_open_orders(self, home: Home) -> str:
-        rest, run = self._tools.connect(home), home.read_run() or {}
-        if rest is None:
-            return "Open orders were not looked at: this home's venue or its keys are not known here."
-        try:
-            rest.sync_clock()
-            before = rest.open_orders()
-            for symbol in sorted({order.symbol for order in before}):
-                rest.cancel_all(symbol)
-            left = rest.open_orders()
-        except NetworkError:
-            if run.get("venue") in ("sim", "paper"):
-                return "The embedded exchange does not answer either: while it is down, nothing can fill."
-            raise
-        if left:
-            raise Refused(f"{len(left)} are still open")
-        return f"Cancelled {len(before)} open orders at the venue." if before else "No order is open at the venue."
+COMMANDS = (Status, Resume, Reconnect, Reconcile)
 
 
-COMMANDS = (Status, Kill, Resume, Reconnect, Reconcile)
-
-
-def _said(act: Callable[[], None]) -> int:
+def said(act: Callable[[], None]) -> int:
     """0, or 1 with the failure as one line on standard error."""
     try:
         act()
