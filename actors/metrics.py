@@ -6,15 +6,16 @@ collects on a scrape. A crash loses its counts since start, as a restart of the 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 from actors.protocol import Heartbeat, Journaled
 from actors.runtime.actor import Actor
 from actors.world import World
-from thunes.domain.figures import OrderFigures, TradeFigures
+from thunes.domain.figures import ClosedTrade, OrderFigures, TradeFigures
 from thunes.domain.journal import AuditEvent
 from thunes.domain.performance import is_decaying, sharpe_by_window
 from thunes.messages import Record
@@ -22,6 +23,8 @@ from thunes.messages import Record
 Received: TypeAlias = Journaled | Heartbeat
 
 MINUTE = 60.0
+RECENT = 20
+"""Closed trades that are shown."""
 
 
 class MetricsActor(Actor):
@@ -34,6 +37,7 @@ class MetricsActor(Actor):
         self.marks: dict[str, Decimal] = {}
         self.sharpe: Mapping[str, float] = {}
         self.decaying = False
+        self.recent: deque[ClosedTrade] = deque(maxlen=RECENT)
 
     def on_start(self) -> None:
         self._mark(self.world.load_books().marks)
@@ -58,11 +62,27 @@ class MetricsActor(Actor):
             case "ORDER_FILLED" | "ORDER_PARTIALLY_FILLED":
                 self.fills[event.side or ""] += 1
             case "POSITION_CLOSED":
-                self.trades["loss" if Decimal(event.metadata["pnl"]) < 0 else "win"] += 1
+                self._closed(event)
             case "RECONCILIATION_MISMATCH":
                 self.mismatches += 1
             case "DAILY_RESET" if "equity" in event.metadata:
+                decaying = self.decaying
                 self._mark({event.metadata["day"]: Decimal(event.metadata["equity"])})
+                if self.decaying and not decaying:
+                    self._tell_of_decay()
+
+    def _closed(self, event: AuditEvent) -> None:
+        pnl = Decimal(event.metadata["pnl"])
+        self.trades["loss" if pnl < 0 else "win"] += 1
+        closed = datetime.fromtimestamp(int(event.metadata["market_time"]) / 1000, UTC)
+        self.recent.append(ClosedTrade(event.symbol or "", closed, pnl))
+
+    def _tell_of_decay(self) -> None:
+        """Once for each time that it sets in; how it stands is in the figures."""
+        parameters = self.world.settings.parameters
+        why = f"the 7-day Sharpe ratio was below {parameters.decay_sharpe:g} on {parameters.decay_days} days in a row"
+        meta = {"why": why, "sharpe": {window: round(ratio, 3) for window, ratio in self.sharpe.items()}}
+        self.tell("audit", Record("PARAMETER_DECAY", metadata=meta))
 
     def _mark(self, marks: Mapping[str, Decimal]) -> None:
         """Once a day: what the days' equities say of the strategy."""
@@ -100,5 +120,6 @@ class MetricsActor(Actor):
                 mismatches=self.mismatches,
                 sharpe=self.sharpe,
                 decaying=self.decaying,
+                recent=tuple(self.recent),
             )
         )

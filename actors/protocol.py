@@ -263,3 +263,20 @@ class Replied:
 @dataclass(frozen=True, slots=True)
 class Again:
     """Time for another try."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendAgain:
+    """Time to look what may be told now."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamMissing:
+    """This stream has been away for as long as people need not know of."""
+
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summarise:
+    """Time to sum up the day that has ended."""

@@ -27,6 +27,7 @@ from thunes.domain.risk_figures import risk_figures
 from thunes.domain.undecided import Undecided
 from thunes.messages import (
     Kill,
+    Pause,
     Reconcile,
     Record,
     Resume,
@@ -38,7 +39,7 @@ from thunes.messages import (
 from thunes.strategies.base import Holding
 
 Received: TypeAlias = (
-    SubmitOrder | Tick | AuditEvent | Kill | Resume | Synced | Halt | Flushed | Heartbeat | TellHolding
+    SubmitOrder | Tick | AuditEvent | Kill | Resume | Pause | Synced | Halt | Flushed | Heartbeat | TellHolding
 )
 
 DAY_MS = 86_400_000
@@ -56,7 +57,7 @@ class Unfinished:
     """What one incarnation leaves to the next."""
 
     undecided: Undecided = field(default_factory=Undecided)
-    switches: list[Kill | Resume] = field(default_factory=list)
+    switches: list[Kill | Resume | Pause] = field(default_factory=list)
     """Told before the books were read."""
     flatten: bool = False
     """A kill asked for it, and something is held yet."""
@@ -64,7 +65,7 @@ class Unfinished:
 
 
 class RiskActor(Actor):
-    mailbox_policy: ClassVar = MailboxPolicy(control=frozenset({Kill, Resume, Halt}), conflate=_conflate)
+    mailbox_policy: ClassVar = MailboxPolicy(control=frozenset({Kill, Resume, Pause, Halt}), conflate=_conflate)
 
     def __init__(self, world: World, name: str, incarnation: int = 0) -> None:
         super().__init__(world, name, incarnation)
@@ -92,10 +93,8 @@ class RiskActor(Actor):
                 self._submitted(message)
             case AuditEvent():
                 self._apply(message)
-            case Kill():
-                self._kill(message)
-            case Resume():
-                self._resume(message)
+            case Kill() | Resume() | Pause():
+                self._turn(message)
             case Synced(agreed):
                 self.state.synced = agreed and self.loaded
                 self._flatten()
@@ -123,10 +122,8 @@ class RiskActor(Actor):
                 self.undecided.in_hand.append(message)
                 if self.loaded:
                     self._settle()
-            case Kill():
-                self._kill(message)
-            case Resume():
-                self._resume(message)
+            case Kill() | Resume() | Pause():
+                self._turn(message)
 
     # --- decisions ---
 
@@ -283,7 +280,7 @@ class RiskActor(Actor):
         self.state.ticks, self.state.halted, self.loaded = ticks, halted, True
         while self.unfinished.switches:
             switch = self.unfinished.switches[0]
-            self._kill(switch) if isinstance(switch, Kill) else self._resume(switch)
+            self._turn(switch)
             del self.unfinished.switches[0]
         self._announce_positions()
         self._settle()
@@ -296,6 +293,15 @@ class RiskActor(Actor):
         self.tell("reconciler", Reconcile("risk"))
 
     # --- the kill switch ---
+
+    def _turn(self, switch: Kill | Resume | Pause) -> None:
+        match switch:
+            case Kill():
+                self._kill(switch)
+            case Resume():
+                self._resume(switch)
+            case Pause():
+                self._pause(switch)
 
     def _switched(self, event: AuditEvent) -> None:
         """It is on the disk. What a later kill or resume has overtaken in memory changes nothing here any more."""
@@ -366,6 +372,15 @@ class RiskActor(Actor):
         self.world.home.clear_kill()
         snapshot = risk.snapshot(self.state)
         self.tell("audit", UrgentRecord("KILL_SWITCH_DEACTIVATED", risk_snapshot=snapshot, metadata=meta))
+
+    def _pause(self, pause: Pause) -> None:
+        """In memory at once; a second one changes nothing."""
+        if not self.loaded:
+            self.unfinished.switches.append(pause)
+        elif self.state.books.paused is not pause.lasts:
+            self.state.books.paused = pause.lasts
+            meta = {"command": "pause" if pause.lasts else "unpause", "source": pause.source}
+            self.tell("audit", Record("OPERATOR_COMMAND", metadata=meta))
 
     def _publish(self) -> None:
         self.published_ns = self.world.clock.monotonic_ns()

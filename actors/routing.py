@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from thunes.domain.journal import AuditEvent
 
-RISK, STRATEGY, ORDERS, BREAKER = "risk", "strategy.{symbol}", "order.*", "breaker"
+RISK, STRATEGY, ORDERS, ALERT = "risk", "strategy.{symbol}", "order.*", "alert"
 
 OF_ALL = ("books", "metrics")
 
@@ -22,15 +22,37 @@ ORDER_EVENTS = (
     "ORDER_RESOLVED",
 )
 
+TOLD_TO_PEOPLE = (
+    "SYSTEM_STARTED",
+    "SYSTEM_STOPPED",
+    "CIRCUIT_OPENED",
+    "CIRCUIT_CLOSED",
+    "STREAM_CONNECTED",
+    "STREAM_DISCONNECTED",
+    "STREAM_STALE",
+    "RECONCILIATION_MISMATCH",
+    "ACTOR_RESTARTED",
+    "PARAMETER_DECAY",
+    "RODAGE_STARTED",
+    "RODAGE_RESTARTED",
+    "RODAGE_VERDICT",
+    # So that a start need not read the journal since the last of the others.
+    "HEARTBEAT",
+)
+
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "TRADE_REJECTED": (STRATEGY,),
     **dict.fromkeys(ORDER_EVENTS, (RISK,)),
-    "KILL_SWITCH_ACTIVATED": (ORDERS, RISK),
-    "KILL_SWITCH_DEACTIVATED": (ORDERS, RISK),
+    "ORDER_PARTIALLY_FILLED": (RISK, ALERT),
+    "ORDER_FILLED": (RISK, ALERT),
+    "KILL_SWITCH_ACTIVATED": (ORDERS, RISK, ALERT),
+    "KILL_SWITCH_DEACTIVATED": (ORDERS, RISK, ALERT),
     "RECONCILED": (RISK,),
     "POSITION_OPENED": (RISK,),
-    "POSITION_CLOSED": (RISK,),
-    "DAILY_RESET": (RISK,),
+    "POSITION_CLOSED": (RISK, ALERT),
+    "DAILY_RESET": (RISK, ALERT),
+    "OPERATOR_COMMAND": (ALERT,),
+    **dict.fromkeys(TOLD_TO_PEOPLE, (ALERT,)),
 }
 """What allows an order goes to the breaker besides, and to no one before it is on the disk."""
 

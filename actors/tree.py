@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from actors.account import AccountStreamActor
+from actors.alert import AlertActor
 from actors.audit import AuditActor
 from actors.books import BooksActor
 from actors.breaker import BreakerActor
@@ -27,6 +28,7 @@ from thunes.domain.supervision import ChildSpec, Restart, Tree
 from thunes.messages import Record
 
 ONCE: tuple[tuple[str, type[Actor]], ...] = (
+    ("alert", AlertActor),
     ("books", BooksActor),
     ("metrics", MetricsActor),
     ("audit", AuditActor),
@@ -39,7 +41,7 @@ A_SYMBOL: tuple[tuple[str, type[Actor]], ...] = (("strategy", StrategyActor), ("
 
 def tree(symbols: tuple[str, ...]) -> Tree:
     """The child specs for these symbols."""
-    children = [child(name, actor) for name, actor in ONCE]
+    children = [child(name, actor, shutdown=4.0 if actor is AlertActor else 2.0) for name, actor in ONCE]
     children += [child(f"order.{symbol}", OrderActor, shutdown=4.0) for symbol in symbols]
     children += [child(name, actor) for name, actor in BEFORE_STREAMS]
     children.append(child("stream.account", AccountStreamActor))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from actors.protocol import WireReply
 from actors.runtime.clock import Clock, Ids
 from actors.runtime.post import Post
+from thunes.alerts.alert import Alert, Due, Level
 from thunes.domain.books import Books
 from thunes.domain.figures import ExchangeFigures, MachineFigures
 from thunes.domain.filters import SymbolRules
@@ -101,6 +102,40 @@ class Journal(Protocol):
     def close(self) -> None: ...
 
 
+class Outbox(Protocol):
+    """Alerts on their way to people, on disk (`thunes.alerts.outbox.Outbox`)."""
+
+    def keep(self, alerts: Iterable[tuple[Alert, Iterable[str]]], now_ms: int, **notes: int) -> None: ...
+    def note(self, name: str) -> int | None: ...
+    def next(self, channel: str, now_ms: int, least: Level = ...) -> tuple[Due, ...]: ...
+    def told(self, channel: str, numbers: Sequence[int]) -> None: ...
+    def not_told(self, channel: str, numbers: Sequence[int]) -> None: ...
+    def escalate(self, late_on: Sequence[str], to: Sequence[str], before_ms: int) -> int: ...
+    def pending(self) -> int: ...
+    def waiting(self) -> tuple[str, ...]: ...
+    def forget(self, channels: Iterable[str]) -> int: ...
+    def close(self) -> None: ...
+
+
+class Messenger(Protocol):
+    """Who carries a message to people, on a thread of its own (`thunes.alerts.messenger.Messenger`).
+
+    What became of each is told to AlertActor as an Outcome, once. `wait` returns when something was told, and whether
+    it was, within so many seconds.
+    """
+
+    @property
+    def chats(self) -> tuple[str, ...]: ...
+    @property
+    def second(self) -> tuple[str, ...]: ...
+    @property
+    def ignored(self) -> int: ...
+    def start(self) -> None: ...
+    def send(self, channel: str, numbers: tuple[int, ...], text: str, picture: bytes | None) -> None: ...
+    def wait(self, seconds: float) -> bool: ...
+    def stop(self) -> None: ...
+
+
 class Store(Protocol):
     """The books' projection (`thunes.storage.books.BooksStore`)."""
 
@@ -149,6 +184,10 @@ class Ports:
     """Cancel all that is open of a symbol, over a connection of its own: for when its OrderActor cannot."""
     exchange_figures: Callable[[], ExchangeFigures]
     machine_figures: Callable[[], MachineFigures]
+    open_outbox: Callable[[], Outbox]
+    messenger: Messenger
+    summary: Callable[[int, int], Alert]
+    """What the journal's lines from the first seq to the second came to, with a picture where one can be drawn."""
 
 
 @dataclass(slots=True)

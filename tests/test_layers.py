@@ -25,7 +25,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "thunes.sections": FOUNDATION
     | {"thunes.strategies", "thunes.exchange.simulator.rules", "thunes.exchange.simulator.fault_kinds"},
     # Whether a text is a key that can be signed with, only who signs knows.
-    "thunes.settings": FOUNDATION | {"thunes.strategies", "thunes.sections", "thunes.layers", "thunes.exchange.keys"},
+    "thunes.settings": FOUNDATION
+    | {"thunes.strategies", "thunes.sections", "thunes.layers", "thunes.exchange.keys", "thunes.alerts.keys"},
     "thunes.build": set(),
     "thunes.log": set(),
     "thunes.audit": FOUNDATION | {"thunes.storage"},
@@ -43,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "thunes.connections": FOUNDATION | {"thunes.exchange", "thunes.settings", "thunes.storage", "thunes.venue"},
     "thunes.insist": FOUNDATION,
     "thunes.notify": FOUNDATION,
+    "thunes.people": FOUNDATION | {"thunes.alerts", "thunes.sections", "thunes.storage"},
     "thunes.venue": FOUNDATION | {"thunes.sections", "thunes.settings", "thunes.storage"},
 }
 """By the longest prefix. What is not here (the entry points cli, __main__, supervisor) may import all of `thunes`."""
@@ -50,7 +52,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 DOOR = "thunes.supervisor"
 """The one module of `thunes` that imports `actors`."""
 
-ADAPTERS = ("thunes.exchange", "thunes.storage", "thunes.control", "thunes.strategies", "thunes.settings")
+ADAPTERS = tuple(
+    f"thunes.{name}" for name in ("alerts", "exchange", "storage", "control", "strategies", "settings")
+)
 ACTORS_MAY = {"actors", "pykka", "thunes", "thunes.domain", "thunes.errors", "thunes.messages", *ADAPTERS}
 
 

@@ -17,6 +17,8 @@ from actors.simulated.answers import as_answer, as_fill
 from actors.tree import plant, tree
 from actors.wire import LiveWire
 from actors.world import Identity, Ports, World
+from thunes.alerts.alert import Alert, Level
+from thunes.alerts.outbox import Outbox
 from thunes.domain.executions import OrderRequest
 from thunes.domain.figures import ExchangeFigures, MachineFigures
 from thunes.domain.market import AccountBalances, Fill, OrderAnswer, OwnTrade
@@ -194,6 +196,21 @@ UNHINDERED = {
 }
 
 
+class Nobody:
+    """A messenger without anybody to tell."""
+
+    chats: tuple[str, ...] = ()
+    second: tuple[str, ...] = ()
+    ignored = 0
+
+    def start(self) -> None: ...
+    def send(self, *_: Any) -> None: ...
+    def stop(self) -> None: ...
+
+    def wait(self, _seconds: float) -> bool:
+        return False
+
+
 def make_world(home: Path, venue: Venue, environ: dict[str, str] | None = None, **ports: Any) -> World:
     """A world on `venue` under `home`; `ports` replace single ways to the outside."""
     settings = load(environ=UNHINDERED if environ is None else environ, flags={"symbols": ",".join(venue.rules)})
@@ -212,6 +229,9 @@ def make_world(home: Path, venue: Venue, environ: dict[str, str] | None = None, 
         "wire": lambda world, name: LiveWire(world, name, world.ports.rest),
         "cancel_open": lambda symbol: cancel_open(venue, symbol),
         "machine_figures": lambda: MachineFigures(0, 0),
+        "open_outbox": lambda: Outbox(place.outbox),
+        "messenger": Nobody(),
+        "summary": lambda began, ended: Alert(Level.INFO, f"SUMMARY {ended}", f"lines {began} to {ended}"),
         "exchange_figures": lambda: ExchangeFigures(0, 0.0),
     }
     return World(

@@ -1,11 +1,11 @@
-"""What an operator may have done, as messages: the one path of every way in (API, signals, later Telegram)."""
+"""What an operator may have done, as messages: the one path of every way in (API, Telegram)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from thunes.messages import Kill, Reconcile, Reconnect, Resume
+from thunes.messages import Kill, Pause, Reconcile, Reconnect, Record, Report, Resume
 
 Tell = Callable[[str, Any], None]
 
@@ -21,6 +21,20 @@ class PostCommands:
 
     def resume(self, reason: str, source: str) -> None:
         self._tell("risk", Resume(reason, source))
+
+    def pause(self, source: str) -> None:
+        self._tell("risk", Pause(source))
+
+    def unpause(self, source: str) -> None:
+        self._tell("risk", Pause(source, lasts=False))
+
+    def report(self) -> None:
+        self._tell("alert", Report())
+
+    def ignored(self, source: str, chat: str, count: int) -> None:
+        """Somebody who may not command has tried to, for the so-manieth time."""
+        meta = {"command": "ignored", "source": source, "chat": chat, "count": count, "refused": "unknown chat"}
+        self._tell("audit", Record("OPERATOR_COMMAND", metadata=meta))
 
     def reconnect(self, symbol: str | None, source: str) -> None:
         self._tell("supervisor", Reconnect(symbol, source))

@@ -10,6 +10,7 @@ ThunesError
 │   ├── JournalBroken        a line does not verify; names it
 │   └── JournalUnwritable    an append or an fdatasync failed: nothing may pass on
 ├── BooksUnusable            the database of the books cannot be read or written
+├── OutboxUnusable           alerts cannot be kept until they are told
 ├── ExchangeError            the exchange said no, in its own words (`code`, `message`)
 │   └── HeldBack             its limits leave no room now, so it was not even asked
 ├── NetworkError             the request's fate is unknown: time-out, lost connection, 5xx
@@ -65,6 +66,10 @@ class JournalUnwritable(JournalError):
 
 class BooksUnusable(ThunesError):
     """The books' database cannot be read or written; the message says why."""
+
+
+class OutboxUnusable(ThunesError):
+    """The alerts' outbox cannot be read or written; the message says why."""
 
 
 class ExchangeError(ThunesError):

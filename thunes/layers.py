@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "THUNES_"
-SECRETS = ("API_KEY", "API_SECRET", "TELEGRAM_TOKEN", "TELEGRAM_CHAT_IDS")
+SECRETS = ("API_KEY", "API_SECRET", "TELEGRAM_TOKEN", "TELEGRAM_CHAT_IDS", "WEBHOOK_URL", "SMTP_PASSWORD")
 NOT_SETTINGS = frozenset({"THUNES_HOME"} | {f"{PREFIX}{name}{tail}" for name in SECRETS for tail in ("", "_FILE")})
 LISTS = frozenset({"allowed_hosts"})
 

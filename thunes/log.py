@@ -82,5 +82,5 @@ def set_up_logging(path: Path, shown: str, secrets: Iterable[str] = ()) -> None:
         root.addHandler(stream)
     root.setLevel(logging.INFO)
     # Libraries that log every request, some with its query: a signature and a key have no place in a log.
-    for chatty in ("urllib3", "websocket", "binance", "asyncio", "aiohttp", "pykka"):
+    for chatty in ("urllib3", "websocket", "binance", "asyncio", "aiohttp", "pykka", "httpx", "httpcore", "telegram"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

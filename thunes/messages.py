@@ -234,11 +234,24 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Buy nothing new while it lasts; what is open goes on. `lasts` False ends it."""
+
+    source: str
+    lasts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Reconnect:
     """Open a stream's connection anew. `symbol` None means every stream."""
 
     symbol: str | None
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Tell people what today has come to so far."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from thunes.errors import SettingsError
 from thunes.exchange.simulator.fault_kinds import UnknownFault, from_flag
@@ -20,6 +20,7 @@ from thunes.exchange.simulator.rules import entries
 from thunes.strategies.loader import load as load_strategy
 
 SYMBOL = re.compile(r"[A-Z0-9]{5,20}")
+CHAT_LEVEL = re.compile(r"-?\d+=(info|warning|critical)")
 TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w")
 DATABASES = ("sqlite:", "postgres:", "postgresql:")
@@ -221,6 +222,58 @@ class Database(Section):
         if value and not value.startswith(DATABASES):
             raise ValueError("is no URL of a database that is known; it starts with sqlite: or postgresql:")
         return value
+
+
+class Alerts(Section):
+    """Who is told what. The bot's token, its chats, the webhook and the mail server's password come as keys do."""
+
+    level: Literal["info", "warning", "critical"] = Field(description="from which level on a chat is told")
+    levels: tuple[str, ...] = Field(description="another level for single chats, each as CHAT=level")
+    quiet_hours: str = Field(
+        description="hours, UTC, in which chats are told only what is critical, as 22:00-07:00; empty: none"
+    )
+    second_after: float = Field(
+        ge=0, description="wall time that a critical alert may wait for Telegram until the second channels are told"
+    )
+    telegram_url: str = Field(description="the Bot API's base address, up to the token")
+    smtp: str = Field(description="HOST:PORT of the mail server for the second channel; empty: no mail")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(description="how the mail server is spoken to")
+    smtp_user: str = Field(description="whom the mail server knows us as; empty: it wants no name")
+    mail_from: str = Field(description="the sender of mails")
+    mail_to: tuple[str, ...] = Field(description="who gets them")
+
+    @field_validator("levels", "mail_to", mode="before")
+    @classmethod
+    def _apart(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("levels")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            if not CHAT_LEVEL.fullmatch(each):
+                raise ValueError(f"{each!r} is no chat's level; write it as 123456=warning")
+        return value
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _hours(cls, value: str) -> str:
+        if value and not re.fullmatch(f"{TIME_OF_DAY.pattern}-{TIME_OF_DAY.pattern}", value):
+            raise ValueError(f"{value!r} is no span of hours; write it as 22:00-07:00")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """A mail server alone sends nothing."""
+        if self.smtp and not (self.mail_from and self.mail_to):
+            raise ValueError("smtp sends nothing without mail_from and mail_to; give them too")
+        if self.smtp and not re.fullmatch(r"[^:\s]+:\d{1,5}", self.smtp):
+            raise ValueError(f"smtp: {self.smtp!r} is no HOST:PORT")
+        return self
+
+    def level_of(self, chat: int) -> str:
+        """From which level on this chat is told."""
+        return dict(each.split("=") for each in self.levels).get(str(chat), self.level)
 
 
 def _not_traded_here(symbols: Sequence[str]) -> list[str]:

@@ -14,11 +14,13 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from thunes.alerts.keys import load_second_keys, load_telegram_keys
 from thunes.errors import SettingsError
 from thunes.exchange.keys import is_private_key, private_key
 from thunes.layers import PREFIX, Layer, from_environment, from_file, from_flags, merged, spelled
 from thunes.sections import (
     SYNTHETIC,
+    Alerts,
     Breaker,
     Database,
     Exchange,
@@ -58,6 +60,7 @@ class Settings(BaseSettings):
     strategy: StrategySection
     parameters: ParametersSection
     database: Database
+    alerts: Alerts
 
     @classmethod
     def settings_customise_sources(
@@ -129,6 +132,7 @@ def load(
         violations += _key_violations(environ)
     elif venue == "paper":
         violations += _played_violations(given, layers)
+    violations += _alert_violations(environ)
     if violations or settings is None:
         raise SettingsError(list(dict.fromkeys(violations)))
     return settings
@@ -170,6 +174,16 @@ def _key_violations(environ: Mapping[str, str]) -> list[str]:
     except SettingsError as error:
         return list(error.violations)
     return []
+
+
+def _alert_violations(environ: Mapping[str, str]) -> list[str]:
+    violations: list[str] = []
+    for read in (load_telegram_keys, load_second_keys):
+        try:
+            read(environ)
+        except SettingsError as error:
+            violations += error.violations
+    return violations
 
 
 def _played_violations(given: Mapping[str, Mapping[str, Any]], layers: Sequence[Layer]) -> list[str]:

@@ -18,6 +18,7 @@ from decimal import Decimal
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -45,6 +46,7 @@ from thunes.live import LiveView
 from thunes.log import set_up_logging
 from thunes.messages import Kill, Reconnect, Record
 from thunes.notify import ServiceManager
+from thunes.people import People
 from thunes.settings import WITH_KEYS, Settings
 from thunes.storage.books import BooksStore
 from thunes.storage.home import Home
@@ -87,7 +89,7 @@ def run(settings: Settings, path: Path) -> int:
     return status or system.report()
 
 
-def examine(settings: Settings, path: Path, *, as_json: bool) -> int:
+def examine(settings: Settings, path: Path, *, as_json: bool, send_test: bool = False) -> int:
     """`thunes doctor`: look at everything that a start needs; 1 where something is wrong, else 0."""
     from thunes.doctor import examination as doctor
     from thunes.doctor.opening import open_venue
@@ -107,6 +109,7 @@ def examine(settings: Settings, path: Path, *, as_json: bool) -> int:
         open_venue=partial(open_venue, settings, home, os.environ, connect),
         spawn=spawn,
         monotonic_ns=SystemClock().monotonic_ns,
+        send_test=send_test,
     )
     log.addHandler(logging.NullHandler())  # what is wrong is said in the findings, once
     return doctor.examine(patient, Console(), as_json=as_json)
@@ -170,15 +173,33 @@ class System:
     def start(self) -> None:
         self.asked.install()
         endpoints = self.connections.endpoints()
-        set_up_logging(self.home.log, self.shown, (endpoints.api_key, *to_hide(endpoints.api_secret)))
         if self.venue not in WITH_KEYS:
             self.check_account(endpoints)
+        self.people = self._people()
+        set_up_logging(
+            self.home.log, self.shown, (endpoints.api_key, *to_hide(endpoints.api_secret), *self.people.secrets)
+        )
         self.home_id = self.home.claim(self.venue, account_name(self.venue, endpoints.api_key), self.ids.new)
         self.world = self._world(endpoints)
         self.doors = self._open_doors(endpoints)
         self.opened = self._journal()
         specs = tree(self.world.symbols)
         self.ready, self.ended = plant(self.world, specs, Record("SYSTEM_STARTED", metadata=self._birth()))
+
+    def _people(self) -> People:
+        return People(
+            self.settings.alerts,
+            os.environ,
+            self.home,
+            self.clock,
+            self.ids.new,
+            self.figures,
+            PostCommands(self.post.tell),
+            strategy_in_words(self.settings),
+            lambda outcome: self.post.tell("alert", outcome),
+            spawn,
+            Event,
+        )
 
     def check_account(self, endpoints: Endpoints) -> None:
         """OperatorError for a key that may withdraw or may not trade, and where another THUNES is on the account."""
@@ -219,6 +240,9 @@ class System:
             cancel_open=lambda symbol: self.connections.make_rest(endpoints).cancel_all(symbol),
             exchange_figures=lambda: self.rest.figures,
             machine_figures=partial(machine_figures, self.home.path),
+            open_outbox=self.people.open_outbox,
+            messenger=self.people.messenger,
+            summary=self.people.summary,
         )
         return World(
             settings=settings,
@@ -407,6 +431,15 @@ class System:
             return 1
         self.console.print(summary(self.figures(), verification))
         return 0
+
+
+def strategy_in_words(settings: Settings) -> dict[str, str]:
+    """The strategy and each of its parameters, for people."""
+    parameters = settings.strategy_parameters()
+    said = {name: str(value) for name, value in parameters.model_dump().items()}
+    return {"strategy": settings.run.strategy, "interval": settings.strategy.interval, **said} | {
+        "hash": params_hash(parameters)
+    }
 
 
 def account_name(venue: str, api_key: str) -> str:

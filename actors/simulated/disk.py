@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from random import Random
@@ -96,9 +97,10 @@ class SimulatedJournal:
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
-        self._file = JournalFile.open(
-            disk.logs, wall=disk.scheduler.clock.wall, git_sha=GIT_SHA, sync=disk.sync, barrier=lambda _fd: None
-        )
+        with self._anywhere():
+            self._file = JournalFile.open(
+                disk.logs, wall=disk.scheduler.clock.wall, git_sha=GIT_SHA, sync=disk.sync, barrier=lambda _fd: None
+            )
         self._appended = list(read_events(disk.logs, disk.durable_seq))
         self._tell()
 
@@ -112,21 +114,27 @@ class SimulatedJournal:
 
     def append(self, record: Record) -> AuditEvent:
         self._disk.scheduler.effect()
-        event = self._file.append(record)
+        with self._anywhere():
+            event = self._file.append(record)
         self._appended.append(event)
         return event
 
     def commit(self) -> None:
-        try:
+        with self._anywhere():
             self._file.commit()
-        except JournalUnwritable as error:
-            # Where the file is differs from run to run, and what is journalled of the failure may not.
-            raise JournalUnwritable(str(error).replace(str(self._disk.logs), "logs")) from error
         self._tell()
         self._disk.scheduler.effect()
 
     def close(self) -> None:
         self._file.close()
+
+    @contextmanager
+    def _anywhere(self) -> Iterator[None]:
+        """Where the file is differs from run to run, and what is journalled of a failure may not."""
+        try:
+            yield
+        except JournalUnwritable as error:
+            raise JournalUnwritable(str(error).replace(str(self._disk.logs), "logs")) from error
 
     def _tell(self) -> None:
         appended, self._appended = self._appended, []

@@ -36,6 +36,7 @@ SENTENCES: Mapping[str, str] = {
     "no message lost": "Each mailbox accounts for every message that was put into it.",
     "one incarnation": "No name is served by two actors at once.",
     "bounded": "No mailbox holds more than its limit.",
+    "people are told": "Of every fill in the journal the operator's chat hears, whatever fails and dies in between.",
     "ends quiet": "When nothing goes wrong any more, nothing stays under way, and books and exchange agree.",
 }
 

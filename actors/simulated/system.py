@@ -18,9 +18,11 @@ from actors.simulated.exchange import SimulatedExchange, SimulatedRest
 from actors.simulated.faults import Faults
 from actors.simulated.invariants import Invariants, Violation
 from actors.simulated.market import Socket
+from actors.simulated.people import People
 from actors.simulated.wire import SimulatedWire
 from actors.tree import plant, tree
 from actors.world import Identity, Ports, World
+from thunes.domain.books import FILLS
 from thunes.domain.figures import ExchangeFigures, MachineFigures
 from thunes.domain.supervision import Tree
 from thunes.errors import JournalError
@@ -81,6 +83,7 @@ class SimulatedSystem:
         self.exchange = SimulatedExchange(self.symbols, self.scheduler, faults, str(seed))
         self.invariants = Invariants(self.exchange)
         self.disk = Disk(logs, self.scheduler, Random(f"disk {seed}"), self.invariants.durable)
+        self.people = People(self.scheduler, Random(f"people {seed}"))
         self.processes = 0
         self.killed_processes = 0
         self._chance = Random(f"chance {seed}").random
@@ -151,6 +154,7 @@ class SimulatedSystem:
         """Nothing fails any more: what is unknown is found out, and nothing new is asked for."""
         self.chaos.stop()
         self.exchange.recover()
+        self.people.failing = 0.0
         self.exchange.update_seconds = CALM_UPDATE_SECONDS
         self.disk.mend()
         clock, until = self.scheduler.clock, self.scheduler.clock.now_ns + int(CALM_SECONDS * 1e9)
@@ -163,6 +167,9 @@ class SimulatedSystem:
                 break
         else:
             self.invariants.violated("ends quiet", f"it does not come to rest: {self._unrest()}")
+        filled = sum(self.invariants.events[name] for name in FILLS)
+        if not self.invariants.violations and self.people.fills() != filled:
+            self.invariants.violated("people are told", f"of {filled} fills it heard of {self.people.fills()}")
         self._shut_down()
 
     def _at_rest(self) -> bool:
@@ -178,6 +185,9 @@ class SimulatedSystem:
             return "books and exchange are not in step"
         if why := self.invariants.unrest():
             return why
+        alerts = self.world.board.figures.get("alert")
+        if alerts is None or alerts.pending:
+            return "people have not been told everything"
         circuit = self.world.board.figures["breaker"].state
         return "" if risk.kill_active or circuit == "closed" else f"the circuit is {circuit}"
 
@@ -230,6 +240,7 @@ class SimulatedSystem:
             events=dict(self.invariants.events),
         )
         self.end_process()
+        self.people.close()
         return outcome
 
     # --- the world ---
@@ -249,6 +260,9 @@ class SimulatedSystem:
             cancel_open=exchange.cancel_all,
             exchange_figures=lambda: ExchangeFigures(0, float(exchange.skew_ms)),
             machine_figures=lambda: MachineFigures(0, 0),
+            open_outbox=self.people.open_outbox,
+            messenger=self.people,
+            summary=self.people.summary,
         )
         return World(
             settings=self.settings,

@@ -65,12 +65,20 @@ def figures(bench: Alone) -> TradeFigures:
 
 def test_fills_closed_positions_and_mismatches_are_counted(bench: Alone) -> None:
     begin(bench)
-    closed = [Record("POSITION_CLOSED", metadata={"pnl": pnl}) for pnl in ("1.5", "-0.1", "0")]
+    closed = [
+        Record("POSITION_CLOSED", symbol="BTCUSDT", metadata={"pnl": pnl, "market_time": n})
+        for n, pnl in enumerate(("1.5", "-0.1", "0"))
+    ]
     told = [fill(Side.BUY, 1), fill(Side.SELL, 2), fill(Side.SELL, 3), *closed, Record("RECONCILIATION_MISMATCH")]
     bench.tell(Journaled(written(bench, *told)))
     found = figures(bench)
     assert (found.buys_filled, found.sells_filled, found.fills) == (1, 2, 3)
     assert found.trades == {"win": 2, "loss": 1}
+    assert [(trade.pnl, trade.closed.microsecond) for trade in found.recent] == [
+        (Decimal("1.5"), 0),
+        (Decimal("-0.1"), 1000),
+        (Decimal(0), 2000),
+    ]
     assert found.mismatches == 1
 
 

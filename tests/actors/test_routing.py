@@ -20,6 +20,7 @@ from actors.tree import tree
 from actors.world import World
 from tests.e2e.support import wait_for
 from tests.venue_in_process import Venue, make_world, rules_of
+from thunes.alerts.wording import WORDS
 from thunes.domain.journal import EVENTS, AuditEvent, seal
 from thunes.messages import OrderType, Record, Side, SubmitOrder
 
@@ -27,9 +28,14 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 ORDERS_AND_RISK = ("order.BTCUSDT", "order.ETHUSDT", "risk")
 
 TOLD = {
+    **dict.fromkeys([name for name in EVENTS if name.startswith(("SYSTEM_", "RODAGE_"))], ("alert",)),
+    **dict.fromkeys(["CIRCUIT_OPENED", "CIRCUIT_CLOSED", "OPERATOR_COMMAND", "HEARTBEAT"], ("alert",)),
+    **dict.fromkeys(["STREAM_CONNECTED", "STREAM_DISCONNECTED", "STREAM_STALE"], ("alert",)),
+    **dict.fromkeys(["ACTOR_RESTARTED", "PARAMETER_DECAY", "RECONCILIATION_MISMATCH"], ("alert",)),
     **dict.fromkeys([name for name in EVENTS if name.startswith("ORDER_")], ("risk",)),
-    **dict.fromkeys(["POSITION_OPENED", "POSITION_CLOSED", "DAILY_RESET", "RECONCILED"], ("risk",)),
-    **dict.fromkeys(["KILL_SWITCH_ACTIVATED", "KILL_SWITCH_DEACTIVATED"], ORDERS_AND_RISK),
+    **dict.fromkeys(["POSITION_OPENED", "RECONCILED"], ("risk",)),
+    **dict.fromkeys(["ORDER_FILLED", "ORDER_PARTIALLY_FILLED", "POSITION_CLOSED", "DAILY_RESET"], ("risk", "alert")),
+    **dict.fromkeys(["KILL_SWITCH_ACTIVATED", "KILL_SWITCH_DEACTIVATED"], (*ORDERS_AND_RISK, "alert")),
     "TRADE_REJECTED": ("strategy.ETHUSDT",),
 }
 """Of ETHUSDT's events; all that is not here concerns nobody in particular."""
@@ -48,6 +54,10 @@ def event(name: str, symbol: str | None = "ETHUSDT") -> AuditEvent:
 @pytest.mark.parametrize("name", sorted(EVENTS))
 def test_each_event_is_told_to_those_whom_it_concerns_and_to_no_one_else(name: str) -> None:
     assert receivers(event(name), SYMBOLS) == TOLD.get(name, ())
+
+
+def test_what_has_words_for_people_gets_to_them() -> None:
+    assert {name for name in WORDS if "alert" not in receivers(event(name), SYMBOLS)} == set()
 
 
 def test_an_approval_is_on_no_route() -> None:
@@ -113,7 +123,7 @@ def test_an_approval_goes_to_the_breaker_as_what_was_approved_and_to_nobody_else
 def test_what_is_no_approval_never_reaches_the_breaker(world: World) -> None:
     names = sorted(set(EVENTS) - {"TRADE_APPROVED"})
     told = told_by_audit(world, *(record(name) for name in names))
-    assert told.keys() == {*ORDERS_AND_RISK, "strategy.ETHUSDT", *OF_ALL}
+    assert told.keys() == {*ORDERS_AND_RISK, "strategy.ETHUSDT", "alert", *OF_ALL}
 
 
 def test_books_and_metrics_are_told_of_every_event_in_the_journals_order(world: World) -> None:

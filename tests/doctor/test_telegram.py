@@ -6,7 +6,7 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +16,7 @@ from tests.doctor.conftest import MakePatient
 from thunes.alerts.keys import CHAT_IDS, TOKEN
 from thunes.doctor.examination import _finding
 from thunes.doctor.findings import Failed, Mark, Skipped
+from thunes.doctor.patient import Patient
 from thunes.doctor.telegram import telegram
 
 GOOD = "123456789:AAtokenAAtokenAAtokenAAtoken"
@@ -41,6 +42,9 @@ class Telegram:
         chat = int(params["chat_id"][0])
         if chat not in self.chats:
             return 400, {"ok": False, "error_code": 400, "description": "Bad Request: chat not found"}
+        if method == "sendMessage":
+            sent = {"message_id": 1, "date": 1, "chat": {"id": chat, "type": "private"}, "text": params["text"][0]}
+            return 200, {"ok": True, "result": sent}
         described = {"id": chat, "type": "private", "accent_color_id": 0, "max_reaction_count": 0}
         return 200, {"ok": True, "result": {**described, "accepted_gift_types": GIFTS}}
 
@@ -81,11 +85,27 @@ def bot_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Telegram]:
         thread.join(10)
 
 
+def at(url: str, patient_of: MakePatient, **more: Any) -> Patient:
+    return patient_of(environ={**ENVIRON, "THUNES_ALERTS__TELEGRAM_URL": url}, **more)
+
+
 def test_a_bot_that_is_known_to_its_chats_is_fine(bot_api: Telegram, patient_of: MakePatient) -> None:
-    said = telegram(patient_of(environ=ENVIRON, telegram_url=bot_api.url))
+    said = telegram(at(bot_api.url, patient_of))
 
     assert said == "the bot @thunes_bot is known and may write to its 2 chats"
     assert bot_api.asked == ["getMe", "getChat", "getChat"]
+
+
+def test_a_test_message_is_sent_to_every_chat_where_it_is_wanted(bot_api: Telegram, patient_of: MakePatient) -> None:
+    said = telegram(at(bot_api.url, patient_of, send_test=True))
+
+    assert said == "the bot @thunes_bot has sent a test message to its 2 chats"
+    assert bot_api.asked == ["getMe", "getChat", "sendMessage", "getChat", "sendMessage"]
+
+
+def test_a_test_message_that_is_wanted_and_cannot_be_sent_is_a_failure(patient_of: MakePatient) -> None:
+    with pytest.raises(Failed, match="no bot is configured"):
+        telegram(patient_of(send_test=True))
 
 
 def test_nothing_configured_is_no_failure(patient_of: MakePatient) -> None:
@@ -95,14 +115,14 @@ def test_nothing_configured_is_no_failure(patient_of: MakePatient) -> None:
 
 def test_a_token_without_chats_is_a_failure(patient_of: MakePatient) -> None:
     with pytest.raises(Failed, match=CHAT_IDS):
-        telegram(patient_of(environ={TOKEN: GOOD}))
+        telegram(replace(patient_of(), environ={TOKEN: GOOD}))
 
 
 def test_a_chat_that_never_wrote_to_the_bot_is_named_by_its_place(bot_api: Telegram, patient_of: MakePatient) -> None:
     bot_api.chats = (12_345,)
 
     with pytest.raises(Failed, match="chat 2 of the list cannot be written to") as failed:
-        telegram(patient_of(environ=ENVIRON, telegram_url=bot_api.url))
+        telegram(at(bot_api.url, patient_of))
     assert "Write to the bot" in failed.value.todo
 
 
@@ -110,7 +130,7 @@ def test_a_token_that_telegram_refuses_is_a_failure_and_not_repeated(
     bot_api: Telegram, patient_of: MakePatient
 ) -> None:
     bot_api.token = "another"
-    patient = patient_of(environ=ENVIRON, telegram_url=bot_api.url)
+    patient = at(bot_api.url, patient_of)
 
     finding = _finding("telegram", lambda: telegram(patient))
 
@@ -120,4 +140,4 @@ def test_a_token_that_telegram_refuses_is_a_failure_and_not_repeated(
 
 def test_a_telegram_that_is_not_there_is_a_failure(patient_of: MakePatient, bot_api: Telegram) -> None:
     with pytest.raises(Failed, match="Telegram does not answer"):
-        telegram(patient_of(environ=ENVIRON, telegram_url="http://127.0.0.1:9/bot"))
+        telegram(at("http://127.0.0.1:9/bot", patient_of))

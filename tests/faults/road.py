@@ -91,8 +91,8 @@ ROAD = (
         "kill-not-urgent",
         "A kill waits behind the orders that are queued.",
         "actors/risk.py",
-        "control=frozenset({Kill, Resume, Halt})",
-        "control=frozenset({Resume, Halt})",
+        "control=frozenset({Kill, Resume, Pause, Halt})",
+        "control=frozenset({Resume, Pause, Halt})",
         ("tests/actors/test_lanes.py",),
     ),
     Fault(

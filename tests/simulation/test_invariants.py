@@ -82,7 +82,7 @@ def order(name: str, side: Side = Side.BUY) -> OrderState:
 def test_every_invariant_has_a_sentence_and_they_are_the_ones_that_are_promised() -> None:
     assert set(SENTENCES) == {
         "durable approval", "no order twice", "positions are fills", "limits", "one decision", "kill holds", "chain",
-        "no message lost", "one incarnation", "bounded", "ends quiet", "not taken is not taken",
+        "no message lost", "one incarnation", "bounded", "ends quiet", "not taken is not taken", "people are told",
     }  # fmt: skip
     assert all(sentence.endswith(".") for sentence in SENTENCES.values())
 

@@ -1,4 +1,4 @@
-"""The Telegram bot's token and whom it writes to, from the environment alone."""
+"""Whom alerts go to and by which secrets, from the environment alone."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from pydantic import SecretStr
 from thunes.errors import SettingsError
 
 TOKEN, CHAT_IDS = "THUNES_TELEGRAM_TOKEN", "THUNES_TELEGRAM_CHAT_IDS"
+WEBHOOK, SMTP_PASSWORD = "THUNES_WEBHOOK_URL", "THUNES_SMTP_PASSWORD"
 BOT_TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{20,}")
 CHAT_ID = re.compile(r"-?\d+")
+HTTP_URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,14 @@ class TelegramKeys:
 
     token: SecretStr
     chat_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SecondKeys:
+    """A webhook's address, which often holds its secret, and the mail server's password; empty where not set."""
+
+    webhook: SecretStr
+    smtp_password: SecretStr
 
 
 def load_telegram_keys(environ: Mapping[str, str]) -> TelegramKeys | None:
@@ -41,7 +51,18 @@ def load_telegram_keys(environ: Mapping[str, str]) -> TelegramKeys | None:
             violations.append(f"{CHAT_IDS}: has to be numbers with commas between them.")
     if violations:
         raise SettingsError(violations)
-    return TelegramKeys(SecretStr(token), tuple(int(chat) for chat in chats))
+    return TelegramKeys(SecretStr(token), tuple(dict.fromkeys(int(chat) for chat in chats)))
+
+
+def load_second_keys(environ: Mapping[str, str]) -> SecondKeys:
+    """From THUNES_WEBHOOK_URL and THUNES_SMTP_PASSWORD (or ..._FILE). Raises SettingsError, without the values."""
+    violations: list[str] = []
+    webhook, password = (_value(environ, name, violations) for name in (WEBHOOK, SMTP_PASSWORD))
+    if webhook and not HTTP_URL.fullmatch(webhook):
+        violations.append(f"{WEBHOOK}: is no address; it starts with https:// or http://.")
+    if violations:
+        raise SettingsError(violations)
+    return SecondKeys(SecretStr(webhook), SecretStr(password))
 
 
 def _value(environ: Mapping[str, str], name: str, violations: list[str]) -> str:

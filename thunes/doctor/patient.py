@@ -11,8 +11,6 @@ from thunes.exchange.streams import AccountSocket, MarketSocket
 from thunes.settings import Settings
 from thunes.storage.home import Home
 
-TELEGRAM = "https://api.telegram.org/bot"
-
 
 @dataclass(frozen=True, slots=True)
 class Venue:
@@ -36,7 +34,12 @@ class Patient:
     open_venue: Callable[[], AbstractContextManager[Venue]]
     spawn: Callable[[str, Callable[[], None]], None]
     monotonic_ns: Callable[[], int]
-    telegram_url: str = TELEGRAM
+    send_test: bool = False
+    """Whether each chat gets a message that says that this is a test."""
+
+    @property
+    def telegram_url(self) -> str:
+        return self.settings.alerts.telegram_url
 
     @property
     def home_id(self) -> str:

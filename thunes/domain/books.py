@@ -19,6 +19,7 @@ from thunes.messages import order_key
 __all__ = ["ZERO", "Books", "OpenOrder", "Position", "PositionChange"]
 
 FILLS = frozenset({"ORDER_PARTIALLY_FILLED", "ORDER_FILLED"})
+PAUSES = ("pause", "unpause")
 KILL_SWITCH = frozenset({"KILL_SWITCH_ACTIVATED", "KILL_SWITCH_DEACTIVATED"})
 MARKED_DAYS = 400
 TERMINAL = frozenset({"ORDER_FILLED", "ORDER_CANCELED", "ORDER_REJECTED", "ORDER_EXPIRED"})
@@ -68,6 +69,8 @@ class Books:
     kill_reason: str = ""
     kill_since: str = ""
     epoch: int = 0
+    paused: bool = False
+    """A person wants nothing new to be bought; unlike a kill it cancels nothing."""
     day: str = ""
     realised_today: Decimal = ZERO
     realised_total: Decimal = ZERO
@@ -103,6 +106,8 @@ class Books:
             self.pending.pop(int(meta["fill_seq"]), None)
         elif name in KILL_SWITCH:
             self._switch(event)
+        elif name == "OPERATOR_COMMAND" and "refused" not in meta and meta.get("command") in PAUSES:
+            self.paused = meta["command"] == "pause"
         elif name == "DAILY_RESET":
             self._turn_day(str(meta["day"]))
             self._mark(meta)

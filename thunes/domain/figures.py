@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 
@@ -115,6 +116,8 @@ class RiskFigures:
     cool_down_until_ms: int
     decisions: Mapping[tuple[str, str], int]
     """(outcome, reason) to count; outcome is approved or rejected, an approval's reason is empty."""
+    paused: bool = False
+    """A person wants nothing new to be bought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,15 @@ class JournalFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedTrade:
+    symbol: str
+    closed: datetime
+    """Market time."""
+    pnl: Decimal
+    """Net of fees."""
+
+
+@dataclass(frozen=True, slots=True)
 class TradeFigures:
     """What MetricsActor keeps from journalled events."""
 
@@ -178,6 +190,8 @@ class TradeFigures:
     sharpe: Mapping[str, float] = field(default_factory=dict)
     """Annualised, of daily returns, by window; a window that has not passed yet is absent."""
     decaying: bool = False
+    recent: tuple[ClosedTrade, ...] = ()
+    """The last that were closed since the start, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +226,8 @@ class AlertFigures:
     pending: int
     sent: Mapping[tuple[str, str], int]
     """(channel, outcome) to count."""
+    ignored: int = 0
+    """Messages to the bot from chats that are not the operator's."""
 
 
 @dataclass(frozen=True, slots=True)

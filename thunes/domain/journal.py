@@ -70,7 +70,7 @@ EVENTS = frozenset(
 
 REASONS: Mapping[str, str] = {
     "NOT_SYNCED": "Account, open orders and books do not agree yet.",
-    "NOT_READY": "The system is starting or stopping, or has no price yet.",
+    "NOT_READY": "The system is starting, stopping or paused, or has no price yet.",
     "KILL_SWITCH": "The kill switch is on: nothing is bought.",
     "DAILY_LOSS_LIMIT": "Today's loss has reached its limit.",
     "POSITION_LIMIT": "As many positions are open, or being opened, as are allowed.",

@@ -130,12 +130,12 @@ def breach(state: RiskState) -> str | None:
     return None
 
 
-def _synced(state: RiskState, _order: SubmitOrder, _now_ns: int) -> str | None:
+def _synced(state: RiskState, order: SubmitOrder, _now_ns: int) -> str | None:
     if not state.synced:
         return "NOT_SYNCED"
-    return (
-        "NOT_READY" if state.halted or (order_market(state, _order) is None and _order.symbol in state.rules) else None
-    )
+    paused = state.books.paused and order.side is Side.BUY
+    unpriced = order_market(state, order) is None and order.symbol in state.rules
+    return "NOT_READY" if state.halted or paused or unpriced else None
 
 
 def order_market(state: RiskState, order: SubmitOrder) -> Tick | None:

@@ -18,6 +18,7 @@ def risk_figures(state: RiskState, decisions: Mapping[tuple[str, str], int]) -> 
         kill_reason=books.kill_reason,
         kill_since=books.kill_since,
         epoch=books.epoch,
+        paused=books.paused,
         daily_pnl=state.daily_pnl(),
         daily_loss_limit=state.limits.max_daily_loss,
         realised_today=books.realised_today,

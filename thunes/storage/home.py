@@ -28,6 +28,7 @@ class Home:
         self.audit_trail = self.logs / "audit_trail.jsonl"
         self.log = self.logs / "paper_trader.log"
         self.database = self.data / "thunes.db"
+        self.outbox = self.data / "alerts.db"
         self.exchange_database = self.data / "exchange.db"
         self.run_file = self.data / "run.json"
         self.kill_file = self.data / "KILL"
