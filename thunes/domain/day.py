@@ -133,9 +133,10 @@ class Day:
                 self._fill(event)
 
     def _begin(self, event: JournalEvent) -> None:
-        if self.start is None and "equity" in event.metadata:
-            self.start = Decimal(event.metadata["equity"])
-            self.points.append((_wall_ms(event), self.start))
+        """What the wall's clock took for this day and came before its first tick was still the day before."""
+        if self.start is None and not self.is_over and "equity" in event.metadata:
+            self.start, self.end = Decimal(event.metadata["equity"]), None
+            self.points = [(_wall_ms(event), self.start)]
 
     def _point(self, event: JournalEvent) -> None:
         if "equity" in event.metadata:
