@@ -17,7 +17,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_CEILING, Context, Decimal, InvalidOperation, localcontext
+from decimal import ROUND_CEILING, Context, Decimal, localcontext
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,12 +29,15 @@ log = logging.getLogger(__name__)
 WIDTH, HEIGHT, DPI = 1000, 500, 100
 SIGNATURE, LAST_CHUNK = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 LEAST_PRIORITY = 19
-HANDED_ON = ("PATH", "PYTHONPATH", "LANG", "TMPDIR")
+HANDED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "TMPDIR")
 """Of our environment, which holds keys."""
 PAPER, INK, GRID, LINE = "#ffffff", "#1c2733", "#d5dbe1", "#1565c0"
 SIDES = {"BUY": ("^", "#2e7d32", "bought"), "SELL": ("v", "#c62828", "sold")}
-TICKS = 6
-PRECISE = Context(prec=60)
+MOST_TICKS = 9
+DIGITS, PRECISE = Context(prec=28), Context(prec=60)
+"""What an amount keeps of its digits; with the second, differences between such amounts are exact."""
+WRITTEN_OUT = (-12, 15)
+"""Powers of ten beyond which an axis needs an exponent."""
 HOUR_MS = 3_600_000
 
 
@@ -108,16 +111,13 @@ class Scale:
         """Room for all of these, at least one, and round numbers at the ticks."""
         with localcontext(PRECISE):
             low, high = min(amounts), max(amounts)
-            if low == high:
-                # A flat line is drawn in the middle.
-                room = abs(low) / 1000 or Decimal(1)
-            else:
-                room = (high - low) / 12
+            room = (high - low) / 12 or abs(low) / 1000 or Decimal(1)
             low, high = low - room, high + room
-            step = _round_step((high - low) / TICKS)
+            step = _round_step((high - low) / MOST_TICKS)
             first = (low / step).to_integral_value(ROUND_CEILING)
             ticks = [(first + number) * step for number in range(int((high / step - first).to_integral_value()) + 1)]
-            return cls(low, high, tuple(tick for tick in ticks if low <= tick <= high))
+            # A label at the very foot would run into those of the time.
+            return cls(low, high, tuple(tick for tick in ticks if low + room / 3 <= tick <= high))
 
     def place(self, amount: Decimal) -> float:
         with localcontext(PRECISE):
@@ -126,11 +126,10 @@ class Scale:
     def label(self, tick: Decimal) -> str:
         """As many digits as tell one tick from the next."""
         with localcontext(PRECISE):
-            if max(abs(self.low), abs(self.high)) >= 10**15:
-                return f"{tick:.6e}"
-            step = self.ticks[1] - self.ticks[0] if len(self.ticks) > 1 else tick
-            places = max(0, -step.adjusted())
-            return format(tick if tick else Decimal(0), f",.{places}f")
+            size, step = max(abs(self.low), abs(self.high)).adjusted(), (self.ticks[1] - self.ticks[0]).adjusted()
+            if step < WRITTEN_OUT[0] or size >= WRITTEN_OUT[1]:
+                return f"{tick:.{max(0, min(size - step, 9))}e}"
+            return format(tick if tick else Decimal(0), f",.{max(2, -step) if step < 0 else 0}f")
 
 
 def _round_step(least: Decimal) -> Decimal:
@@ -162,8 +161,11 @@ def draw(document: dict[str, Any]) -> bytes:
         }
     )
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure((WIDTH / DPI, HEIGHT / DPI), DPI, facecolor=PAPER, layout="constrained")
+    figure = Figure(
+        (WIDTH / DPI, HEIGHT / DPI), DPI, facecolor=PAPER, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)
+    )
     axes = figure.add_subplot(facecolor=PAPER)
     axes.set_title(str(document["title"]), loc="left", fontsize=16, fontweight="bold", pad=12)
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -183,12 +185,12 @@ def _plot(axes: Axes, points: list[tuple[int, Decimal]], fills: list[tuple[int, 
     times, places = [ms for ms, _ in points], [scale.place(equity) for _, equity in points]
     axes.axhline(places[0], color=INK, linewidth=1, linestyle=(0, (4, 4)), alpha=0.5)
     axes.plot(times, places, color=LINE, linewidth=2.2, solid_joinstyle="round", zorder=3)
-    axes.plot(times[-1:], places[-1:], color=LINE, marker="o", markersize=8, zorder=4)
+    axes.plot(times[-1:], places[-1:], color=LINE, marker="o", markersize=10, zorder=4)
     for side, (marker, colour, label) in SIDES.items():
         at = [int(ms) for ms, its_side in fills if its_side == side and times[0] <= int(ms) <= times[-1]]
         if at:
             heights = [_between(times, places, ms) for ms in at]
-            axes.plot(at, heights, marker, color=colour, markersize=8, markeredgecolor=PAPER, label=label, zorder=5)
+            axes.plot(at, heights, marker, color=colour, markersize=10, markeredgecolor=PAPER, label=label, zorder=5)
     axes.set(ylim=(0, 1), ylabel=f"equity, {currency}" if currency else "equity")
     axes.set_yticks([scale.place(tick) for tick in scale.ticks], [scale.label(tick) for tick in scale.ticks])
     axes.grid(axis="y", color=GRID, linewidth=1)
@@ -221,8 +223,8 @@ def _mark_time(axes: Axes, first: int, last: int) -> None:
 
 def _finite(text: str) -> Decimal:
     try:
-        value = Decimal(text)
-    except InvalidOperation:
+        value = DIGITS.create_decimal(text)
+    except ArithmeticError:
         value = Decimal("nan")
     if not value.is_finite():
         raise ValueError(f"an equity is {text!r}, which is no number")
