@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from actors.protocol import Heartbeat, Journaled
 from actors.runtime.actor import Actor
 from actors.world import World
-from thunes.domain.figures import ClosedTrade, OrderFigures, TradeFigures
+from thunes.domain.figures import AlertFigures, ClosedTrade, OrderFigures, RiskFigures, TradeFigures
 from thunes.domain.journal import AuditEvent
 from thunes.domain.performance import is_decaying, sharpe_by_window
 from thunes.messages import Record
@@ -101,12 +101,14 @@ class MetricsActor(Actor):
                 bounds = [*map(str, order.latency_ms.bounds), "inf"]
                 latency.update(dict(zip(bounds, order.latency_ms.counts, strict=True)))
         machine = self.world.ports.machine_figures()
+        alerts = figures.get("alert")
         meta = {
             "rss_peak_kb": machine.rss_peak_kb,
             "disk_free": machine.disk_free,
             "clock_skew_ms": round(self.world.ports.exchange_figures().clock_skew_ms, 3),
             "order_latency_ms": dict(latency),
-            "alerts_pending": 0,
+            "alerts_pending": alerts.pending if isinstance(alerts, AlertFigures) else 0,
+            **_equity(figures.get("risk")),
         }
         self.tell("audit", Record("HEARTBEAT", metadata=meta))
 
@@ -123,3 +125,8 @@ class MetricsActor(Actor):
                 recent=tuple(self.recent),
             )
         )
+
+
+def _equity(risk: object) -> dict[str, Decimal]:
+    """Until risk has read its books they are empty, and an equity of 0 would look like a ruin."""
+    return {"equity": risk.equity} if isinstance(risk, RiskFigures) and risk.balances else {}

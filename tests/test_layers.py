@@ -52,9 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 DOOR = "thunes.supervisor"
 """The one module of `thunes` that imports `actors`."""
 
-ADAPTERS = tuple(
-    f"thunes.{name}" for name in ("alerts", "exchange", "storage", "control", "strategies", "settings")
-)
+ADAPTERS = tuple(f"thunes.{name}" for name in ("alerts", "exchange", "storage", "control", "strategies", "settings"))
 ACTORS_MAY = {"actors", "pykka", "thunes", "thunes.domain", "thunes.errors", "thunes.messages", *ADAPTERS}
 
 

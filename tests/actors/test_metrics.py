@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import pytest
 
 from actors.metrics import MetricsActor
-from actors.protocol import Journaled
+from actors.protocol import Heartbeat, Journaled
 from tests.actors.alone import Alone, alone
 from tests.e2e.support import wait_for
-from thunes.domain.figures import TradeFigures
+from tests.sample_figures import RISK
+from thunes.domain.figures import AlertFigures, TradeFigures
 from thunes.domain.journal import AuditEvent
 from thunes.domain.performance import sharpe
 from thunes.messages import Record, Side
@@ -120,3 +122,32 @@ def test_a_day_without_an_equity_as_older_journals_have_it_says_nothing(bench: A
     known = figures(bench).sharpe
     bench.tell(Journaled(written(bench, Record("DAILY_RESET", metadata={"day": "2026-01-09"}))))
     assert figures(bench).sharpe == known
+
+
+def heartbeat(bench: Alone) -> dict[str, Any]:
+    """What the next heartbeat's line says."""
+    bench.tell(Heartbeat())
+    (record,) = bench.told("audit", Record)
+    (event,) = written(bench, record)
+    assert event.event == "HEARTBEAT"
+    return event.metadata
+
+
+def test_a_heartbeat_tells_the_equity_and_how_many_alerts_wait(bench: Alone) -> None:
+    begin(bench)
+    bench.world.board.figures["risk"] = RISK
+    bench.world.board.figures["alert"] = AlertFigures(pending=3, sent={})
+    meta = heartbeat(bench)
+    assert (meta["equity"], meta["alerts_pending"]) == ("10012.20", 3)
+
+
+def test_without_anybody_who_alerts_no_alert_waits(bench: Alone) -> None:
+    begin(bench)
+    assert heartbeat(bench)["alerts_pending"] == 0
+
+
+def test_a_heartbeat_knows_no_equity_before_risk_does(bench: Alone) -> None:
+    begin(bench)
+    assert "equity" not in heartbeat(bench)
+    bench.world.board.figures["risk"] = replace(RISK, equity=Decimal(0), balances={})
+    assert "equity" not in heartbeat(bench)
