@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from thunes.messages import Kill, Reconcile, Reconnect, Resume
+from thunes.messages import Kill, Reconcile, Reconnect, ResetBreaker, Resume
 
 Tell = Callable[[str, Any], None]
 
@@ -27,3 +27,6 @@ class PostCommands:
 
     def reconcile(self, source: str) -> None:
         self._tell("reconciler", Reconcile(source, take_over=True))
+
+    def reset_breaker(self, source: str) -> None:
+        self._tell("breaker", ResetBreaker(source))
