@@ -12,7 +12,8 @@ import pytest
 from thunes import __version__
 from thunes.cli import main, run_main
 
-COMMANDS = ("run", "doctor", "exchange", "fault", "status", "kill", "resume", "reconnect", "reconcile", "audit")
+COMMANDS = ("run", "doctor", "status", "kill", "resume", "reconnect", "reconcile", "breaker", "completion")
+COMMANDS += ("exchange", "fault", "audit")
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ from rich.console import Console
 from tests.control.conftest import TOKEN, Served
 from tests.sample_figures import SYSTEM, with_risk
 from thunes.control import api
+from thunes.control.breaker import Breaker
 from thunes.control.client import COMMANDS, Rest, Tools
 from thunes.control.kill import Kill
 from thunes.domain.market import OrderAnswer
@@ -63,15 +64,22 @@ class Terminal:
         self.home.prepare()
         self.venue: Venue | None = None
         self.printed = io.StringIO()
+        self.ask: Callable[[str], str] | None = None
+        self.wait: Callable[[float], None] = self.interrupted
+
+    def interrupted(self, _seconds: float) -> None:
+        """By Ctrl-C, as soon as a watch waits."""
+        raise KeyboardInterrupt
 
     def connect(self, _home: Home) -> Rest | None:
         return self.venue
 
     def type(self, line: str, home: Path | None = None) -> int:
-        tools = Tools(lambda: NOW, self.connect, Console(file=self.printed, width=80))
+        console = Console(file=self.printed, width=80)
+        tools = Tools(now=lambda: NOW, connect=self.connect, console=console, wait=self.wait, ask=self.ask)
         parser = ArgumentParser()
         subparsers = parser.add_subparsers(dest="command")
-        commands = {command.name: command(tools) for command in (*COMMANDS, Kill)}
+        commands = {command.name: command(tools) for command in (*COMMANDS, Breaker, Kill)}
         for name, command in commands.items():
             command.add_arguments(subparsers.add_parser(name))
         args = parser.parse_args(line.split())
