@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.pseudo_terminal import environment
 from thunes import __version__
-from thunes.cli import main, run_main
+from thunes.cli import command_line, main, run_main
+from thunes.parsers import every
 
 COMMANDS = ("run", "doctor", "status", "kill", "resume", "reconnect", "reconcile", "breaker", "completion")
 COMMANDS += ("exchange", "fault", "audit")
@@ -39,14 +43,73 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
     assert (ended.value.code, capsys.readouterr().out) == (0, f"thunes {__version__}\n")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_subcommand_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("prog", [each.prog for each in every(command_line("completion")[0])][1:])
+def test_every_subcommand_has_an_example_of_itself(prog: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main([command, "--help"])
+        main([*prog.split()[1:], "--help"])
 
     shown = capsys.readouterr().out
     assert ended.value.code == 0
-    assert f"\n  thunes {command}" in shown
+    assert f"\n  {prog}" in shown.partition("\nexample")[2]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_an_example_shows_is_understood(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+
+    lines = capsys.readouterr().out.partition("\nexample")[2].splitlines()
+    examples = [re.split(r"   | [|>] ", line.strip())[0] for line in lines if line.startswith("  thunes ")]
+    parser, _ = command_line("completion")
+    assert examples
+    for example in examples:
+        assert parser.parse_known_args(shlex.split(example)[1:])[1] == []
+
+
+def test_json_may_be_asked_of_whatever_says_something(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = ["doctor", "status", "resume", "reconnect", "reconcile", "breaker", "fault"]
+    for command in [*commands, "audit verify", "audit show"]:
+        with pytest.raises(SystemExit):
+            main([*command.split(), "--help"])
+        assert "--json" in capsys.readouterr().out, command
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("stauts", "thunes: 'stauts' is no COMMAND; did you mean status?"),
+        ("audit verfy", "thunes audit: 'verfy' is no ACTION; did you mean verify?"),
+        ("audit export --format cvs", "thunes audit export: 'cvs' is no --format; did you mean csv?"),
+        ("breaker rest BinanceAPI", "thunes breaker: 'rest' is no reset; did you mean reset?"),
+        ("completion fish", "thunes completion: 'fish' is no SHELL; there are bash, zsh, tcsh."),
+        ("status --jsom", "--jsom: no such flag; did you mean --json?"),
+        ("audit show --symbl BTCUSDT", "--symbl: no such flag; did you mean --symbol?"),
+        ("status now", "now: belongs to no flag; leave it out."),
+        ("--home x status", "--home: comes after the subcommand, as in `thunes status --home`."),
+    ],
+)
+def test_a_slip_of_the_keyboard_is_told_the_nearest_word(
+    line: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(line.split()) == 2
+    assert capsys.readouterr() == ("", f"{said}\n")
+
+
+@pytest.mark.parametrize("every", ["0", "-1", "nan", "x", "3601"])
+def test_a_pace_that_is_none_is_refused(every: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--watch", "--every", every]) == 2
+    assert f"'{every}' is no number of seconds from 0.1 to 3600" in capsys.readouterr().err
+
+
+def test_a_subcommand_imports_what_it_needs_alone() -> None:
+    script = "import sys; from thunes.cli import main; main(['status', '--home', 'none']); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True, env=environment()
+    )
+    loaded = done.stdout.split()
+    assert "thunes.control.client" in loaded
+    others = ("shtab", "aiohttp", "thunes.audit", "thunes.exchange.simulator.process", "thunes.rodage.commands")
+    assert [name for name in others if name in loaded] == []
 
 
 @pytest.mark.parametrize("command", [*COMMANDS[:-1], "audit verify", "audit show", "audit export"])
@@ -115,7 +178,7 @@ def test_what_follows_an_unknown_flag_is_not_repeated(capsys: pytest.CaptureFixt
     assert "hush" not in shown
 
 
-@pytest.mark.parametrize("command", ["status", "resume", "reconnect BTCUSDT", "reconcile", "audit verify"])
+@pytest.mark.parametrize("command", ["status", "resume", "reconnect BTCUSDT", "reconcile", "breaker", "audit verify"])
 def test_a_command_without_a_system_or_a_journal_fails_in_one_line(
     command: str, elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
