@@ -16,6 +16,7 @@ from thunes import __version__
 from thunes.cli import command_line, main, run_main
 from thunes.parsers import every
 
+ROOT = Path(__file__).parent.parent
 COMMANDS = ("run", "doctor", "status", "kill", "resume", "reconnect", "reconcile", "breaker", "completion")
 COMMANDS += ("exchange", "fault", "audit")
 
@@ -64,6 +65,15 @@ def test_what_an_example_shows_is_understood(command: str, capsys: pytest.Captur
     assert examples
     for example in examples:
         assert parser.parse_known_args(shlex.split(example)[1:])[1] == []
+
+
+def test_the_documents_page_names_every_subcommand_and_every_request_of_the_api() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    progs = [each.prog for each in every(command_line("")[0])]
+    assert [prog for prog in progs if f"`{prog}" not in page] == []
+    requests = re.findall(r'web\.(get|post)\("(/api/\w+)"', (ROOT / "thunes" / "control" / "routes.py").read_text())
+    assert len(requests) > 8
+    assert [path for method, path in requests if f"`{method.upper()} {path}" not in page] == []
 
 
 def test_json_may_be_asked_of_whatever_says_something(capsys: pytest.CaptureFixture[str]) -> None:

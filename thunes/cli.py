@@ -124,9 +124,10 @@ def _small(subparsers: Any) -> Commands:
     from thunes.control.kill import Kill
 
     commands: Commands = {}
-    for kind in (*client.COMMANDS, Breaker, Kill):
-        command = kind(_tools())
-        parser = add_subcommand(subparsers, command.name, command.help, getattr(kind, "examples", KILL_EXAMPLES))
+    tools = _tools()
+    own = [(kind(tools), kind.examples) for kind in (*client.COMMANDS, Breaker)]
+    for command, examples in (*own, (Kill(tools), KILL_EXAMPLES)):
+        parser = add_subcommand(subparsers, command.name, command.help, examples)
         command.add_arguments(parser)
         add_common(parser)
         commands[command.name] = command.run
