@@ -14,11 +14,13 @@ import pytest
 from tests.pseudo_terminal import environment
 from thunes import __version__
 from thunes.cli import command_line, main, run_main
-from thunes.parsers import every
+from thunes.parsers import LARGE, every
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = ("run", "doctor", "status", "kill", "resume", "reconnect", "reconcile", "breaker", "completion")
 COMMANDS += ("exchange", "fault", "audit")
+
+PROGS = [each.prog for each in every(command_line("completion")[0])][1:]
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +46,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
     assert (ended.value.code, capsys.readouterr().out) == (0, f"thunes {__version__}\n")
 
 
-@pytest.mark.parametrize("prog", [each.prog for each in every(command_line("completion")[0])][1:])
+@pytest.mark.parametrize("prog", PROGS)
 def test_every_subcommand_has_an_example_of_itself(prog: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*prog.split()[1:], "--help"])
@@ -54,10 +56,10 @@ def test_every_subcommand_has_an_example_of_itself(prog: str, capsys: pytest.Cap
     assert f"\n  {prog}" in shown.partition("\nexample")[2]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_what_an_example_shows_is_understood(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("prog", PROGS)
+def test_what_an_example_shows_is_understood(prog: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main([command, "--help"])
+        main([*prog.split()[1:], "--help"])
 
     lines = capsys.readouterr().out.partition("\nexample")[2].splitlines()
     examples = [re.split(r"   | [|>] ", line.strip())[0] for line in lines if line.startswith("  thunes ")]
@@ -236,3 +238,31 @@ def test_both_ways_to_start_refuse_alike_without_a_traceback_and_write_nothing(
     assert (done.returncode, done.stdout) == (2, "")
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["--symbols", "--speed"]
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.fixture
+def part(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the module of a subcommand `part` belongs; it is not there yet."""
+    (elsewhere / "some_parts").mkdir()
+    monkeypatch.syspath_prepend(elsewhere)
+    monkeypatch.setitem(LARGE, "part", ("some_parts.part", "one more", ("thunes part --number 3",)))
+    return elsewhere / "some_parts" / "part.py"
+
+
+def test_a_part_that_is_not_installed_is_no_subcommand(part: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "one more" not in capsys.readouterr().out
+    assert main(["part"]) == 2
+
+
+def test_a_part_is_imported_when_it_is_named_and_its_answer_is_the_exit_status(
+    part: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["print('imported')", "add_arguments = lambda parser: parser.add_argument('--number', type=int)"]
+    part.write_text("\n".join([*lines, "run = lambda arguments: arguments.number"]))
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    assert "one more" in shown
+    assert "imported" not in shown
+    assert main(["part", "--number", "3"]) == 3
+    assert capsys.readouterr().out == "imported\n"

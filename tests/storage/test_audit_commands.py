@@ -149,6 +149,10 @@ def test_a_person_sees_how_far_a_large_journal_is(audit: Audit, words: list[str]
     assert f"{size}/{size} kB" in shown or "--after" in words or "verify" in words
 
 
+def test_how_far_it_is_from_a_seq_on_is_said_without_a_whole_that_is_not_known(audit: Audit) -> None:
+    assert "/? bytes" in drawn(audit, "show", "--after", "4")
+
+
 def test_an_export_to_a_file_shows_how_far_it_is(audit: Audit) -> None:
     assert "reading" in drawn(audit, "export", "--output", str(audit.home / "out"), piped=False)
     assert (audit.home / "out").read_text() == audit.text()
