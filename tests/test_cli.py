@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.pseudo_terminal import environment
 from thunes import __version__
-from thunes.cli import main, run_main
+from thunes.cli import command_line, main, run_main
+from thunes.parsers import LARGE, every
 
-COMMANDS = ("run", "doctor", "exchange", "fault", "status", "kill", "resume", "reconnect", "reconcile", "audit")
+ROOT = Path(__file__).parent.parent
+COMMANDS = ("run", "doctor", "status", "kill", "resume", "reconnect", "reconcile", "breaker", "completion")
+COMMANDS += ("exchange", "fault", "audit")
+
+PROGS = [each.prog for each in every(command_line("completion")[0])][1:]
 
 
 @pytest.fixture(autouse=True)
@@ -38,14 +46,82 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
     assert (ended.value.code, capsys.readouterr().out) == (0, f"thunes {__version__}\n")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_subcommand_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("prog", PROGS)
+def test_every_subcommand_has_an_example_of_itself(prog: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main([command, "--help"])
+        main([*prog.split()[1:], "--help"])
 
     shown = capsys.readouterr().out
     assert ended.value.code == 0
-    assert f"\n  thunes {command}" in shown
+    assert f"\n  {prog}" in shown.partition("\nexample")[2]
+
+
+@pytest.mark.parametrize("prog", PROGS)
+def test_what_an_example_shows_is_understood(prog: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([*prog.split()[1:], "--help"])
+
+    lines = capsys.readouterr().out.partition("\nexample")[2].splitlines()
+    examples = [re.split(r"   | [|>] ", line.strip())[0] for line in lines if line.startswith("  thunes ")]
+    parser, _ = command_line("completion")
+    assert examples
+    for example in examples:
+        assert parser.parse_known_args(shlex.split(example)[1:])[1] == []
+
+
+def test_the_documents_page_names_every_subcommand_and_every_request_of_the_api() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    progs = [each.prog for each in every(command_line("")[0])]
+    assert [prog for prog in progs if f"`{prog}" not in page] == []
+    requests = re.findall(r'web\.(get|post)\("(/api/\w+)"', (ROOT / "thunes" / "control" / "routes.py").read_text())
+    assert len(requests) > 8
+    assert [path for method, path in requests if f"`{method.upper()} {path}" not in page] == []
+
+
+def test_json_may_be_asked_of_whatever_says_something(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = ["doctor", "status", "resume", "reconnect", "reconcile", "breaker", "fault"]
+    for command in [*commands, "audit verify", "audit show"]:
+        with pytest.raises(SystemExit):
+            main([*command.split(), "--help"])
+        assert "--json" in capsys.readouterr().out, command
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("stauts", "thunes: 'stauts' is no COMMAND; did you mean status?"),
+        ("audit verfy", "thunes audit: 'verfy' is no ACTION; did you mean verify?"),
+        ("audit export --format cvs", "thunes audit export: 'cvs' is no --format; did you mean csv?"),
+        ("breaker rest BinanceAPI", "thunes breaker: 'rest' is no reset; did you mean reset?"),
+        ("completion fish", "thunes completion: 'fish' is no SHELL; there are bash, zsh, tcsh."),
+        ("status --jsom", "--jsom: no such flag; did you mean --json?"),
+        ("audit show --symbl BTCUSDT", "--symbl: no such flag; did you mean --symbol?"),
+        ("status now", "now: belongs to no flag; leave it out."),
+        ("--home x status", "--home: comes after the subcommand, as in `thunes status --home`."),
+    ],
+)
+def test_a_slip_of_the_keyboard_is_told_the_nearest_word(
+    line: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(line.split()) == 2
+    assert capsys.readouterr() == ("", f"{said}\n")
+
+
+@pytest.mark.parametrize("every", ["0", "-1", "nan", "x", "3601"])
+def test_a_pace_that_is_none_is_refused(every: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--watch", "--every", every]) == 2
+    assert f"'{every}' is no number of seconds from 0.1 to 3600" in capsys.readouterr().err
+
+
+def test_a_subcommand_imports_what_it_needs_alone() -> None:
+    script = "import sys; from thunes.cli import main; main(['status', '--home', 'none']); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True, env=environment()
+    )
+    loaded = done.stdout.split()
+    assert "thunes.control.client" in loaded
+    others = ("shtab", "aiohttp", "thunes.audit", "thunes.exchange.simulator.process", "thunes.rodage.commands")
+    assert [name for name in others if name in loaded] == []
 
 
 @pytest.mark.parametrize("command", [*COMMANDS[:-1], "audit verify", "audit show", "audit export"])
@@ -114,7 +190,7 @@ def test_what_follows_an_unknown_flag_is_not_repeated(capsys: pytest.CaptureFixt
     assert "hush" not in shown
 
 
-@pytest.mark.parametrize("command", ["status", "resume", "reconnect BTCUSDT", "reconcile", "audit verify"])
+@pytest.mark.parametrize("command", ["status", "resume", "reconnect BTCUSDT", "reconcile", "breaker", "audit verify"])
 def test_a_command_without_a_system_or_a_journal_fails_in_one_line(
     command: str, elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,3 +238,31 @@ def test_both_ways_to_start_refuse_alike_without_a_traceback_and_write_nothing(
     assert (done.returncode, done.stdout) == (2, "")
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["--symbols", "--speed"]
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.fixture
+def part(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the module of a subcommand `part` belongs; it is not there yet."""
+    (elsewhere / "some_parts").mkdir()
+    monkeypatch.syspath_prepend(elsewhere)
+    monkeypatch.setitem(LARGE, "part", ("some_parts.part", "one more", ("thunes part --number 3",)))
+    return elsewhere / "some_parts" / "part.py"
+
+
+def test_a_part_that_is_not_installed_is_no_subcommand(part: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "one more" not in capsys.readouterr().out
+    assert main(["part"]) == 2
+
+
+def test_a_part_is_imported_when_it_is_named_and_its_answer_is_the_exit_status(
+    part: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["print('imported')", "add_arguments = lambda parser: parser.add_argument('--number', type=int)"]
+    part.write_text("\n".join([*lines, "run = lambda arguments: arguments.number"]))
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    assert "one more" in shown
+    assert "imported" not in shown
+    assert main(["part", "--number", "3"]) == 3
+    assert capsys.readouterr().out == "imported\n"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import re
 import socket
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +70,19 @@ def test_a_fault_is_armed_listed_and_cleared(url: str, capsys: pytest.CaptureFix
     assert said(capsys, url, "--clear", "1") == ["cleared: 1"]
     assert said(capsys, url, "--clear") == ["cleared: 1"]
     assert said(capsys, url) == ["0 faults known, struck 1 times"]
+
+
+def test_as_json_the_endpoints_answer_is_one_document(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def answer(*words: str) -> Any:
+        assert main(["fault", url, *words, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    armed = answer("drop-report", "count=2")
+    assert (armed["id"], armed["fault"], armed["count"]) == (1, "drop-report", 2)
+    listed = answer()
+    assert [fault["id"] for fault in listed["faults"]] == [1]
+    assert listed["fired_total"] == 0
+    assert answer("--clear") == {"cleared": 1}
 
 
 def test_the_scheme_may_be_left_out(url: str, capsys: pytest.CaptureFixture[str]) -> None:

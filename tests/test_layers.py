@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "thunes.storage": FOUNDATION | {"thunes.storage"},
     "thunes.exchange": FOUNDATION | {"thunes.exchange"},
     # `thunes kill` marks the kill in the home when nobody answers.
-    "thunes.control": FOUNDATION | {"thunes.control", "thunes.storage"},
+    "thunes.control": FOUNDATION | {"thunes.control", "thunes.storage", "thunes.interrupts"},
     "thunes.layers": set(),
     # The checks of a strategy's parameters are the strategy's own; which symbols and faults there are, the venue's.
     "thunes.sections": FOUNDATION
@@ -29,7 +29,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"thunes.strategies", "thunes.sections", "thunes.layers", "thunes.exchange.keys", "thunes.alerts.keys"},
     "thunes.build": set(),
     "thunes.log": set(),
-    "thunes.audit": FOUNDATION | {"thunes.storage"},
+    "thunes.interrupts": set(),
+    "thunes.terminal": set(),
+    "thunes.parsers": FOUNDATION,
+    "thunes.completion": FOUNDATION | {"thunes.parsers"},
+    "thunes.audit": FOUNDATION | {"thunes.parsers", "thunes.storage", "thunes.terminal"},
     "thunes.commands": FOUNDATION,
     "thunes.system": FOUNDATION,
     "thunes.summary": FOUNDATION,
@@ -40,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # It looks at every part from outside.
     "thunes.doctor": FOUNDATION
     | {"thunes.doctor", "thunes.account", "thunes.alerts", "thunes.control", "thunes.exchange", "thunes.sections"}
-    | {"thunes.settings", "thunes.storage", "thunes.venue", "thunes.connections"},
+    | {"thunes.settings", "thunes.storage", "thunes.venue", "thunes.connections", "thunes.interrupts"},
     "thunes.connections": FOUNDATION | {"thunes.exchange", "thunes.settings", "thunes.storage", "thunes.venue"},
     "thunes.insist": FOUNDATION,
     "thunes.notify": FOUNDATION,

@@ -7,35 +7,55 @@ import json
 import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from thunes.domain.journal import EVENTS, AuditEvent, sentence
 from thunes.errors import JournalError, OperatorError, SettingsError
+from thunes.parsers import add_subcommand
 from thunes.storage.home import Home
 from thunes.storage.segments import read_lines, segments, size, verify
+from thunes.terminal import console
 
 LARGE_BYTES = 32 * 1024 * 1024
-"""A journal above this takes longer than a moment to verify, and shows how far it is."""
+"""A journal above this takes longer than a moment to read, and shows how far it is."""
+
+REPORTED_LINES = 1000
 
 COLUMNS = tuple(AuditEvent.model_fields)
 ROW = "{:>8}  {:<23}  {:<23}  {:<10}  {:<4}  {:<20}  {}"
 
+VERIFY_EXAMPLES = (
+    "thunes audit verify --home x",
+    "thunes audit verify --json | jq -r .head         what a backup of the journal has to end in",
+)
+SHOW_EXAMPLES = (
+    "thunes audit show --event TRADE_REJECTED --limit 20",
+    "thunes audit show --json --after 1000            the journal's own lines, for a script",
+)
+EXPORT_EXAMPLES = (
+    "thunes audit export --format csv --output journal.csv",
+    "thunes audit export --symbol BTCUSDT > btcusdt.jsonl",
+)
+
 Lines = Iterator[tuple[AuditEvent, bytes]]
+Report = Callable[[int], None]
+"""Is told how many bytes are read."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The flags of verify, show and export; `run` reads what they are parsed into."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser("verify", help="check every line of the whole chain")
-    show = actions.add_parser("show", help="the events, a line each")
-    export = actions.add_parser("export", help="the events as a file")
+    check = add_subcommand(actions, "verify", "check every line of the whole chain", VERIFY_EXAMPLES)
+    show = add_subcommand(actions, "show", "the events, a line each", SHOW_EXAMPLES)
+    export = add_subcommand(actions, "export", "the events as a file", EXPORT_EXAMPLES)
     for action in (check, show, export):
         action.add_argument(
             "--home", default=os.environ.get("THUNES_HOME", "."), metavar="DIR", help="default: . or $THUNES_HOME"
@@ -47,6 +67,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         action.add_argument("--symbol", type=str.upper, metavar="SYMBOL", help="only this symbol")
         action.add_argument("--correlation", metavar="ID", help="only one signal and all that came of it")
         action.add_argument("--limit", type=_count, metavar="N", help="the first N of them; default: all")
+    check.add_argument("--json", action="store_true", help="what was found as JSON")
     show.add_argument("--json", action="store_true", help="the journal's own lines")
     export.add_argument("--format", choices=("jsonl", "csv"), default="jsonl", help="default: jsonl, its own lines")
     export.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
@@ -69,20 +90,24 @@ def run(arguments: Namespace) -> int:
         return 1
     try:
         if arguments.action == "verify":
-            return _verify(home.logs)
-        lines = _chosen(home.logs, arguments)
-        return _show(lines, as_json=arguments.json) if arguments.action == "show" else _export(lines, home, arguments)
+            return _verify(home.logs, as_json=arguments.json)
+        # A bar would be torn by lines that run over the same terminal; how much --after passes over is not known.
+        apart = getattr(arguments, "output", None) is not None or not sys.stdout.isatty()
+        with _progress("reading", home.logs, shown=apart, whole=arguments.after == 0) as report:
+            lines = _chosen(home.logs, arguments, report)
+            if arguments.action == "show":
+                return _show(lines, as_json=arguments.json)
+            return _export(lines, home, arguments)
     except PermissionError as error:
         raise JournalError(f"{error.filename} cannot be read ({error.strerror}); mend its rights.") from error
 
 
-def _verify(logs: Path) -> int:
-    columns = (TextColumn("verifying"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    total = size(logs)
-    with Progress(*columns, console=console, disable=total < LARGE_BYTES or not console.is_terminal) as progress:
-        task = progress.add_task("verifying", total=total)
-        found = verify(logs, lambda done, _total: progress.update(task, completed=done))
+def _verify(logs: Path, *, as_json: bool) -> int:
+    with _progress("verifying", logs) as report:
+        found = verify(logs, lambda done, _total: report(done))
+    if as_json:
+        print(json.dumps(asdict(found), indent=2))
+        return 0
     plural = "" if found.segments == 1 else "s"
     print(f"{found.events} events in {found.segments} segment{plural}, the chain holds; head {found.head}")
     if found.torn_tail:
@@ -90,13 +115,34 @@ def _verify(logs: Path) -> int:
     return 0
 
 
-def _chosen(logs: Path, arguments: Namespace) -> Lines:
+@contextmanager
+def _progress(doing: str, logs: Path, *, shown: bool = True, whole: bool = True) -> Iterator[Report]:
+    """How far it is with a large journal, on standard error, where a person waits."""
+    screen, total = console(os.environ, stderr=True), size(logs)
+    idle = total < LARGE_BYTES or not screen.is_terminal or not shown
+    columns = (TextColumn(doing), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, disable=idle) as progress:
+        task = progress.add_task(doing, total=total if whole else None)
+        yield lambda done: progress.update(task, completed=done)
+
+
+def _chosen(logs: Path, arguments: Namespace, report: Report) -> Lines:
     if arguments.event is not None and arguments.event not in EVENTS:
         close = get_close_matches(arguments.event, EVENTS, 1)
         advice = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(EVENTS))}."
         raise SettingsError([f"--event {arguments.event}: no such event; {advice}"])
-    wanted = (found for found in read_lines(logs, arguments.after) if _wanted(found[0], arguments))
-    return islice(wanted, arguments.limit)
+    lines = _reported(read_lines(logs, arguments.after), report)
+    return islice((found for found in lines if _wanted(found[0], arguments)), arguments.limit)
+
+
+def _reported(lines: Lines, report: Report) -> Lines:
+    done = 0
+    for number, (event, line) in enumerate(lines, 1):
+        done += len(line)
+        if number % REPORTED_LINES == 0:
+            report(done)
+        yield event, line
+    report(done)
 
 
 def _wanted(event: AuditEvent, arguments: Namespace) -> bool:

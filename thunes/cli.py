@@ -1,4 +1,4 @@
-"""The `thunes` command: its subcommands, their help, and what an error looks like.
+"""The `thunes` command: its subcommands, which of them are imported, and what an error looks like.
 
 Modules are imported by the subcommand that needs them, so that `thunes status` does not wait for the exchange's.
 """
@@ -13,64 +13,39 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from thunes import __version__
 from thunes.errors import OperatorError, SettingsError, ThunesError
+from thunes.parsers import (
+    COMPLETION,
+    COMPLETION_EXAMPLES,
+    DOCTOR,
+    DOCTOR_EXAMPLES,
+    KILL_EXAMPLES,
+    LARGE,
+    RUN_EXAMPLES,
+    VALUED,
+    Parser,
+    add_common,
+    add_doctor_flags,
+    add_run_flags,
+    add_subcommand,
+    flags_of,
+    run_parser,
+    sentence,
+)
 
 if TYPE_CHECKING:
     from thunes.settings import Settings
 
 DONE, FAILED, BAD_COMMAND, INTERRUPTED = 0, 1, 2, 130
 
-RUN_EXAMPLE = """\
-examples:
-  thunes run                                      synthetic market, a market minute a second
-  thunes run --source ticks/ --speed 10           recorded frames, ten times as fast
-  thunes run --symbols BTCUSDT --duration 60      one symbol, one minute
-"""
-
-TRADE = "Trade: paper money on the embedded exchange unless told otherwise."
-DOCTOR = "look at everything that a start needs, without leaving a trace"
-DOCTOR_EXAMPLE = """\
-examples:
-  thunes doctor --home x                          what `thunes run --home x` would meet
-  thunes doctor --venue testnet --json            the same on the testnet, for a script
-"""
-
-FAULT_EXAMPLE = """\
-examples:
-  thunes fault http://127.0.0.1:9000 drop-report kind=TRADE count=2
-  thunes fault http://127.0.0.1:9000              what is armed, and how often it struck
-  thunes fault http://127.0.0.1:9000 --clear      an end to all of it; --clear 3: to fault 3
-
-The address is what `thunes exchange --control-port 9000` says when it is ready.
-"""
-
-RUN_FLAGS: tuple[tuple[str, str, str], ...] = (
-    ("--venue", "VENUE", "sim (default), paper, testnet, demo or live"),
-    ("--symbols", "A,B", "what to trade; default BTCUSDT,ETHUSDT"),
-    ("--strategy", "NAME", "a module of thunes/strategies or the path of a .py file; default sma_crossover"),
-    ("--source", "PATH", "sim: synthetic (default), or recorded frames or kline CSVs, a file or a folder"),
-    ("--seed", "N", "sim: the synthetic market's seed; default 1"),
-    ("--speed", "X", "sim: market seconds a second; 0 = as fast as it keeps up; default 60 for synthetic, 1 for PATH"),
-    ("--duration", "SECONDS", "stop after that much wall time; default: run until a signal"),
-    ("--metrics-port", "N", "port of /metrics on 127.0.0.1; default 9464; 0 = any free one"),
-    ("--console-port", "N", "port of the console's API on 127.0.0.1; default 8787; 0 = any free one"),
-    ("--log", "HOW", "plain, json or live; default live on a terminal, else plain"),
-)
-
-
-VALUED = ("--home", "--config", *(flag for flag, _, _ in RUN_FLAGS))
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse, whose complaints are one line and raise."""
-
-    def error(self, message: str) -> NoReturn:
-        raise SettingsError([f"{self.prog}: {message}; see {self.prog} --help."])
+Commands = dict[str, Callable[[argparse.Namespace], int]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,87 +81,98 @@ def _dispatch(argv: list[str]) -> int:
         return _run(run_parser("thunes run"), argv[1:])
     if argv[:1] == ["doctor"]:
         return _doctor(argv[1:])
-    parser, commands = _parser(argv[0] if argv else "")
-    arguments = parser.parse_args(argv)
+    named = argv[0] if argv else ""
+    flag = named.partition("=")[0]
+    if flag in (*VALUED, "--json"):
+        raise SettingsError([f"{flag}: comes after the subcommand, as in `thunes status {flag}`."])
+    parser, commands = command_line(named)
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        raise SettingsError(_unknown_words(unknown, flags_of(parser, f"thunes {named}")))
     if arguments.command is None:
         parser.print_help()
         return DONE
     return commands[arguments.command](arguments)
 
 
-def _parser(named: str) -> tuple[Parser, dict[str, Callable[[argparse.Namespace], int]]]:
-    """The parser of every subcommand but `run`, and what each calls. Of the large ones only `named` is filled in."""
-    from thunes.control import client
-    from thunes.control.kill import Kill
+def command_line(named: str) -> tuple[Parser, Commands]:
+    """The parser of all subcommands, and what each calls; of the large ones only `named` is filled in.
 
+    `run` and `doctor` have parsers of their own; here they are for the help, and for a shell to complete.
+    """
     parser = Parser(prog="thunes", description="A paper-to-live trader for Binance spot.")
     parser.add_argument("--version", action="version", version=f"thunes {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
-    _add(subparsers, "run", "trade", RUN_EXAMPLE)
-    _add(subparsers, "doctor", DOCTOR, DOCTOR_EXAMPLE)
-    commands: dict[str, Callable[[argparse.Namespace], int]] = {}
-    exchange = _add(
-        subparsers, "exchange", "the embedded exchange alone, for any Binance client", "thunes exchange --port 9000"
-    )
-    if named == "exchange":
-        from thunes.exchange.simulator import process
+    run = add_subcommand(subparsers, "run", "trade", RUN_EXAMPLES)
+    doctor = add_subcommand(subparsers, "doctor", DOCTOR, DOCTOR_EXAMPLES)
+    commands = {**_small(subparsers), **_large(subparsers, named)}
+    completion = add_subcommand(subparsers, COMPLETION, "what a shell reads to complete by Tab", COMPLETION_EXAMPLES)
+    if named == COMPLETION:
+        from thunes.completion import add_arguments, script
 
-        process.add_arguments(exchange)
-        exchange.add_argument("--config", type=Path, metavar="FILE", help="not read; accepted by every subcommand")
-        commands["exchange"] = process.run
-    fault = _add(subparsers, "fault", "make the embedded exchange go wrong", FAULT_EXAMPLE)
-    if named == "fault":
-        from thunes.exchange.simulator import fault_client
-
-        fault_client.add_arguments(fault)
-        fault.epilog = f"{fault.epilog}\nfaults, with their parameters and defaults:\n{fault_client.described()}\n"
-        _add_common(fault)
-        commands["fault"] = partial(fault_client.run, say=_console().out)
-    journal = _add(subparsers, "audit", "the journal, offline: verify, show, export", "thunes audit verify --home x")
-    if named == "audit":
-        from thunes import audit
-
-        audit.add_arguments(journal)
-        commands["audit"] = audit.run
-    tools = client.Tools(now=lambda: datetime.now(UTC).isoformat(), connect=_connect, console=_console())
-    for kind in (*client.COMMANDS, Kill):
-        command = kind(tools)
-        example = f"thunes {command.name}{' BTCUSDT' if command.name == 'reconnect' else ''} --home x"
-        subparser = _add(subparsers, command.name, command.help, example)
-        command.add_arguments(subparser)
-        _add_common(subparser)
-        commands[command.name] = command.run
+        add_run_flags(run)
+        add_doctor_flags(doctor)
+        add_arguments(completion)
+        commands[COMPLETION] = lambda arguments: print(script(parser, arguments.shell)) or DONE
     return parser, commands
 
 
-def _add(subparsers: Any, name: str, summary: str, example: str) -> Parser:
-    text = example if "\n" in example else f"example:\n  {example}\n"
-    parser: Parser = subparsers.add_parser(
-        name, help=summary, description=summary, epilog=text, formatter_class=argparse.RawDescriptionHelpFormatter
+def _small(subparsers: Any) -> Commands:
+    """What talks to the running system."""
+    from thunes.control import client
+    from thunes.control.breaker import Breaker
+    from thunes.control.kill import Kill
+
+    commands: Commands = {}
+    tools = _tools()
+    own = [(kind(tools), kind.examples) for kind in (*client.COMMANDS, Breaker)]
+    for command, examples in (*own, (Kill(tools), KILL_EXAMPLES)):
+        parser = add_subcommand(subparsers, command.name, command.help, examples)
+        command.add_arguments(parser)
+        add_common(parser)
+        commands[command.name] = command.run
+    return commands
+
+
+def _large(subparsers: Any, named: str) -> Commands:
+    """What has a module of its own, which is imported when it is named, or when a shell wants to know all flags."""
+    commands: Commands = {}
+    for name, (module, summary, examples) in LARGE.items():
+        if not _installed(module):
+            continue
+        parser = add_subcommand(subparsers, name, summary, examples)
+        if named in (name, COMPLETION):
+            found = import_module(module)
+            found.add_arguments(parser)
+            commands[name] = found.run
+    return commands
+
+
+def _installed(module: str) -> bool:
+    """Whether this part of THUNES is there; nothing of it is run, only the packages above it are imported."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _tools() -> Any:
+    from thunes.control.client import Tools
+    from thunes.terminal import console
+
+    return Tools(
+        now=lambda: datetime.now(UTC).isoformat(),
+        connect=_connect,
+        console=console(os.environ),
+        wait=time.sleep,
+        ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None,
     )
-    return parser
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--home", default=os.environ.get("THUNES_HOME", "."), metavar="DIR", help="default: . or $THUNES_HOME"
-    )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings over the defaults")
-
-
-def run_parser(prog: str, description: str = TRADE, epilog: str = RUN_EXAMPLE) -> Parser:
-    """The flags of the main job. Values are taken as text: settings check them, all at once."""
-    parser = Parser(
-        prog=prog,
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    _add_common(parser)
-    for flag, metavar, summary in RUN_FLAGS:
-        parser.add_argument(flag, metavar=metavar, help=summary)
-    return parser
+def _ask(question: str) -> str:
+    """On standard error: standard output may be a script's to read."""
+    print(question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
 
 
 def _run(parser: Parser, argv: list[str]) -> int:
@@ -197,9 +183,7 @@ def _run(parser: Parser, argv: list[str]) -> int:
 
 
 def _doctor(argv: list[str]) -> int:
-    """With the flags of `run`, so that what is looked at is what would be started."""
-    parser = run_parser("thunes doctor", f"{DOCTOR[0].upper()}{DOCTOR[1:]}.", DOCTOR_EXAMPLE)
-    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    parser = run_parser("thunes doctor", sentence(DOCTOR), DOCTOR_EXAMPLES, fill=add_doctor_flags)
     arguments, settings = _settings(parser, argv)
     from thunes.supervisor import examine
 
@@ -214,7 +198,7 @@ def _settings(parser: Parser, argv: list[str]) -> tuple[argparse.Namespace, Sett
     complaints: list[str] = []
     arguments, unknown = parser.parse_known_args(_without_empty_flags(argv, complaints))
     flags = {name: value for name, value in vars(arguments).items() if name not in ("home", "config", "json")}
-    complaints += _unknown_words(unknown)
+    complaints += _unknown_words(unknown, VALUED)
     refusal = partial(why_not_live, Home(Path(arguments.home)).logs)
     return arguments, load(
         config=arguments.config, environ=os.environ, flags=flags, more=complaints, why_not_live=refusal
@@ -232,24 +216,18 @@ def _without_empty_flags(argv: Sequence[str], complaints: list[str]) -> list[str
     return kept
 
 
-def _unknown_words(words: Sequence[str]) -> list[str]:
+def _unknown_words(words: Sequence[str], flags: Sequence[str]) -> list[str]:
     """A line each. What follows an unknown flag may be its value, and a secret: it is not repeated."""
     complaints = []
     for before, word in zip(["", *words], words, strict=False):
         flag = word.partition("=")[0]
         if flag.startswith("-"):
-            close = get_close_matches(flag, VALUED, 1)
+            close = get_close_matches(flag, flags, 1)
             advice = f"did you mean {close[0]}?" if close else "--help lists all."
             complaints.append(f"{flag}: no such flag; {advice}")
         elif not before.startswith("-"):
             complaints.append(f"{word}: belongs to no flag; leave it out.")
     return complaints
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console()
 
 
 def _connect(home: Any) -> Any:

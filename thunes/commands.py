@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from thunes.messages import Kill, Pause, Reconcile, Reconnect, Record, Report, Resume
+from thunes.messages import Kill, Pause, Reconcile, Reconnect, Record, Report, ResetBreaker, Resume
 
 Tell = Callable[[str, Any], None]
 
@@ -41,3 +41,6 @@ class PostCommands:
 
     def reconcile(self, source: str) -> None:
         self._tell("reconciler", Reconcile(source, take_over=True))
+
+    def reset_breaker(self, source: str) -> None:
+        self._tell("breaker", ResetBreaker(source))

@@ -57,6 +57,12 @@ class House:
     def reconcile(self, source: str) -> None:
         self.told.append(("reconcile", source))
 
+    def reset_breaker(self, source: str) -> None:
+        self.told.append(("reset_breaker", source))
+        if not self.deaf:
+            closed = {name: replace(circuit, state="closed") for name, circuit in self.figures.breakers.items()}
+            self.figures = replace(self.figures, breakers=closed)
+
     def journal_after(self, after: int, limit: int) -> list[dict[str, Any]]:
         return [event for event in self.journal if event["seq"] > after][:limit]
 

@@ -7,7 +7,7 @@ import json
 import socket
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from rich.console import Console
 from tests.control.conftest import TOKEN, Served
 from tests.sample_figures import SYSTEM, with_risk
 from thunes.control import api
+from thunes.control.breaker import Breaker
 from thunes.control.client import COMMANDS, Rest, Tools
 from thunes.control.kill import Kill
 from thunes.domain.market import OrderAnswer
@@ -63,15 +64,22 @@ class Terminal:
         self.home.prepare()
         self.venue: Venue | None = None
         self.printed = io.StringIO()
+        self.ask: Callable[[str], str] | None = None
+        self.wait: Callable[[float], None] = self.interrupted
+
+    def interrupted(self, _seconds: float) -> None:
+        """By Ctrl-C, as soon as a watch waits."""
+        raise KeyboardInterrupt
 
     def connect(self, _home: Home) -> Rest | None:
         return self.venue
 
     def type(self, line: str, home: Path | None = None) -> int:
-        tools = Tools(lambda: NOW, self.connect, Console(file=self.printed, width=80))
+        console = Console(file=self.printed, width=80)
+        tools = Tools(now=lambda: NOW, connect=self.connect, console=console, wait=self.wait, ask=self.ask)
         parser = ArgumentParser()
         subparsers = parser.add_subparsers(dest="command")
-        commands = {command.name: command(tools) for command in (*COMMANDS, Kill)}
+        commands = {command.name: command(tools) for command in (*COMMANDS, Breaker, Kill)}
         for name, command in commands.items():
             command.add_arguments(subparsers.add_parser(name))
         args = parser.parse_args(line.split())
@@ -136,6 +144,87 @@ class TestWithARunningSystem:
         assert running.type("reconnect btcusdt") == running.type("reconcile") == 0
         assert served.told == [("reconnect", "BTCUSDT", "http"), ("reconcile", "http")]
 
+    def test_what_came_of_a_command_is_one_document_in_json(self, running: Terminal, served: Served) -> None:
+        expected = {
+            "resume --reason fine --json": {"active": False, "reason": "fine"},
+            "reconnect btcusdt --json": {"requested": True, "symbol": "BTCUSDT"},
+            "reconcile --json": {"requested": True},
+            "breaker --json": {"BinanceAPI": {"state": "half-open", "trips": 2}},
+            "breaker reset BinanceAPI --json": {"name": "BinanceAPI", "state": "closed", "trips": 2},
+        }
+        for line, document in expected.items():
+            running.printed.truncate(running.printed.seek(0))
+            assert running.type(line) == 0
+            assert json.loads(running.output) == document
+
+    def test_the_breakers_are_a_table(self, running: Terminal) -> None:
+        assert running.type("breaker") == 0
+        lines = [line.split() for line in running.output.splitlines()]
+        assert lines == [["circuit", "breaker", "state", "trips"], ["BinanceAPI", "half-open", "2"]]
+
+    def test_before_a_breaker_has_said_anything_that_is_said(self, running: Terminal, served: Served) -> None:
+        served.figures = replace(served.figures, breakers={})
+        assert running.type("breaker") == 0
+        assert running.output == "No circuit breaker has said anything yet.\n"
+
+    def test_a_breakers_reset_is_confirmed(self, running: Terminal, served: Served) -> None:
+        assert running.type("breaker reset BinanceAPI") == 0
+        assert running.output == "Reset: circuit breaker BinanceAPI is closed.\n"
+        assert served.told == [("reset_breaker", "http")]
+
+    def test_an_unknown_breaker_is_told_those_that_exist(
+        self, running: Terminal, served: Served, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert running.type("breaker reset Binance") == 1
+        assert capsys.readouterr().err == "There is no circuit breaker 'Binance'; there are: BinanceAPI.\n"
+        assert (running.output, served.told) == ("", [])
+
+    def test_a_reset_has_to_name_its_breaker(self, running: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+        assert running.type("breaker reset") == 2
+        assert "`thunes breaker` lists them" in capsys.readouterr().err
+
+    def test_a_pace_without_a_watch_is_a_slip(self, running: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+        assert running.type("status --every 2") == 2
+        assert "write --watch too" in capsys.readouterr().err
+
+    def test_a_watch_waits_as_long_as_it_is_told_and_ctrl_c_is_no_failure(self, running: Terminal) -> None:
+        waited: list[float] = []
+
+        def wait(seconds: float) -> None:
+            waited.append(seconds)
+            if len(waited) == 2:
+                raise KeyboardInterrupt
+
+        running.wait = wait
+        assert running.type("status --watch --every 2.5") == 0
+        assert waited == [2.5, 2.5]
+        assert running.output.count("THUNES sim") == 2
+
+    def test_a_watch_finds_a_system_that_was_started_again_elsewhere(
+        self, running: Terminal, closed_port: int, served: Served, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        ports = [served.console_port]
+        running.runs_at(closed_port)
+
+        def wait(_seconds: float) -> None:
+            if not ports:
+                raise KeyboardInterrupt
+            running.runs_at(ports.pop())
+
+        running.wait = wait
+        assert running.type("status --watch") == 0
+        assert "does not answer" in capsys.readouterr().err
+        assert running.output.count("THUNES sim") == 1
+
+    @pytest.mark.parametrize("answer", ["", " "])
+    def test_a_question_without_an_answer_resumes_nothing(
+        self, running: Terminal, served: Served, answer: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        running.ask = lambda _question: answer
+        assert running.type("resume") == 2
+        assert "say why it is safe" in capsys.readouterr().err
+        assert served.told == []
+
     def test_what_the_system_refuses_is_said_in_its_words(
         self, running: Terminal, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -144,7 +233,7 @@ class TestWithARunningSystem:
 
 
 class TestWithoutOne:
-    @pytest.mark.parametrize("line", ["status", "status --json", "resume", "reconnect BTCUSDT", "reconcile"])
+    @pytest.mark.parametrize("line", ["status", "status --json", "resume", "reconnect BTCUSDT", "reconcile", "breaker"])
     def test_one_line_says_so_and_what_to_do(
         self, terminal: Terminal, line: str, capsys: pytest.CaptureFixture[str]
     ) -> None:

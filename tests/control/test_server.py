@@ -186,6 +186,29 @@ class TestOtherCommands:
         assert answer.status == 400
         assert "BTCUSDT, ETHUSDT" in answer.json["error"]
 
+    def test_the_breakers_are_listed_with_their_trips(self, served: Served) -> None:
+        assert get(served, "/api/breakers").json == {"BinanceAPI": {"state": "half-open", "trips": 2}}
+
+    def test_a_breaker_is_reset_and_acknowledged_when_it_is_closed(self, served: Served) -> None:
+        answer = post(served, "/api/breaker", json={"name": "BinanceAPI"})
+        assert answer.json == {"name": "BinanceAPI", "state": "closed", "trips": 2}
+        assert served.told == [("reset_breaker", "http")]
+
+    def test_a_reset_without_effect_is_504(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(routes, "EFFECT_SECONDS", 0.05)
+        served.deaf = True
+        answer = post(served, "/api/breaker", json={"name": "BinanceAPI"})
+        assert answer.status == 504
+        assert "look at /api/breakers" in answer.json["error"]
+
+    @pytest.mark.parametrize(("body", "name"), [({"name": "Binance"}, "'Binance'"), ({}, "''")])
+    def test_the_reset_of_an_unknown_breaker_names_the_known(
+        self, served: Served, body: dict[str, str], name: str
+    ) -> None:
+        answer = post(served, "/api/breaker", json=body)
+        assert (answer.status, served.told) == (400, [])
+        assert answer.json == {"error": f"There is no circuit breaker {name}; there are: BinanceAPI."}
+
     def test_reconcile_is_passed_on(self, served: Served) -> None:
         assert post(served, "/api/reconcile").json == {"requested": True}
         assert served.told == [("reconcile", "http")]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pseudo_terminal import terminal
 from thunes.cli import main
 from thunes.domain.journal import AuditEvent
 from thunes.messages import Record, Side
@@ -102,6 +103,65 @@ def test_a_line_that_is_being_written_is_no_failure_but_is_said(audit: Audit) ->
     assert status == 0
     assert out.startswith("5 events in 1 segment, the chain holds")
     assert "not complete" in out
+
+
+def test_what_was_verified_as_json_is_one_document(over_days: Audit) -> None:
+    status, out, err = over_days("verify", "--json")
+    head = json.loads(over_days.text().splitlines()[-1])["hash"]
+    assert (status, err) == (0, "")
+    assert json.loads(out) == {"events": 5, "head": head, "segments": 5, "torn_tail": False}
+
+
+def test_a_broken_chain_leaves_no_json_but_its_sentence(over_days: Audit) -> None:
+    path = segments(over_days.logs)[2]
+    path.write_text(path.read_text().replace("0.10", "0.90"))
+    status, out, err = over_days("verify", "--json")
+    assert (status, out) == (1, "")
+    assert "its hash does not fit" in err
+
+
+# --- how far it is ---
+
+LARGE = "import sys\nfrom thunes import audit\nfrom thunes.cli import main\naudit.LARGE_BYTES = {}\nsys.exit(main())"
+
+
+def drawn(audit: Audit, *words: str, least: int = 0, piped: bool = True) -> str:
+    """What a terminal on standard error shows meanwhile, to `least` bytes of journal being called large."""
+    with terminal("-c", LARGE.format(least), "audit", *words, "--home", str(audit.home), piped=piped) as person:
+        assert person.end() == 0
+        return person.drawn
+
+
+@pytest.mark.parametrize(
+    ("words", "doing"),
+    [
+        (["verify"], "verifying"),
+        (["show"], "reading"),
+        (["show", "--json"], "reading"),
+        (["show", "--after", "2"], "reading"),
+        (["export"], "reading"),
+    ],
+)
+def test_a_person_sees_how_far_a_large_journal_is(audit: Audit, words: list[str], doing: str) -> None:
+    size = f"{len(audit.text()) / 1000:.1f}"
+    shown = drawn(audit, *words)
+    assert doing in shown
+    assert f"{size}/{size} kB" in shown or "--after" in words or "verify" in words
+
+
+def test_how_far_it_is_from_a_seq_on_is_said_without_a_whole_that_is_not_known(audit: Audit) -> None:
+    assert "/? bytes" in drawn(audit, "show", "--after", "4")
+
+
+def test_an_export_to_a_file_shows_how_far_it_is(audit: Audit) -> None:
+    assert "reading" in drawn(audit, "export", "--output", str(audit.home / "out"), piped=False)
+    assert (audit.home / "out").read_text() == audit.text()
+
+
+def test_no_bar_where_it_would_be_in_the_way(audit: Audit) -> None:
+    assert "reading" not in drawn(audit, "show", piped=False)
+    assert drawn(audit, "show", least=10**9) == ""
+    assert drawn(audit, "verify", least=10**9) == ""
 
 
 # --- show ---

@@ -1,4 +1,4 @@
-"""What `/api/status`, `/api/positions` and `/api/orders` answer, as pure functions of one `SystemFigures`.
+"""What `/api/status`, `positions`, `orders` and `breakers` answer, as pure functions of one `SystemFigures`.
 
 Amounts of money and quantities are strings of decimals; ratios, seconds and counts are numbers; what is not known yet
 is null, never 0.
@@ -53,6 +53,11 @@ def positions(figures: SystemFigures) -> list[dict[str, Any]]:
 def orders(figures: SystemFigures) -> list[dict[str, Any]]:
     """Orders that the exchange may still fill, those of unknown fate among them."""
     return [_order(order) for of in figures.orders.values() for order in of.open]
+
+
+def breakers(figures: SystemFigures) -> dict[str, dict[str, Any]]:
+    """Every circuit by its name; `trips` counts since its actor started."""
+    return {name: {"state": circuit.state, "trips": circuit.trips} for name, circuit in figures.breakers.items()}
 
 
 def open_positions(risk: RiskFigures) -> tuple[PositionFigures, ...]:

@@ -36,6 +36,7 @@ class Commands(Protocol):
     def resume(self, reason: str, source: str) -> None: ...
     def reconnect(self, symbol: str | None, source: str) -> None: ...
     def reconcile(self, source: str) -> None: ...
+    def reset_breaker(self, source: str) -> None: ...
 
 
 def metrics_app(figures: Figures, metrics: Metrics) -> web.Application:
@@ -85,11 +86,13 @@ def console_app(
             web.get("/api/status", views.status),
             web.get("/api/positions", views.positions),
             web.get("/api/orders", views.orders),
+            web.get("/api/breakers", views.breakers),
             web.get("/api/journal", views.journal),
             web.post("/api/kill", actions.kill),
             web.post("/api/resume", actions.resume),
             web.post("/api/reconnect", actions.reconnect),
             web.post("/api/reconcile", actions.reconcile),
+            web.post("/api/breaker", actions.reset_breaker),
         ]
     )
     return application
@@ -112,6 +115,9 @@ class Views:
 
     async def orders(self, _request: web.Request) -> web.Response:
         return reply(api.orders(self._figures()))
+
+    async def breakers(self, _request: web.Request) -> web.Response:
+        return reply(api.breakers(self._figures()))
 
     async def journal(self, request: web.Request) -> web.Response:
         after = number(request, "after", default=0, least=0)
@@ -138,7 +144,7 @@ class Views:
 
 
 class Actions:
-    """What may be done. Kill and resume answer when the figures show the effect, or 504."""
+    """What may be done. Kill, resume and a breaker's reset answer when the figures show the effect, or 504."""
 
     def __init__(self, figures: Figures, commands: Commands, stopping: asyncio.Event) -> None:
         self._figures = figures
@@ -176,6 +182,16 @@ class Actions:
         await command_body(request, set())
         self._commands.reconcile(SOURCE)
         return reply({"requested": True}, 202)
+
+    async def reset_breaker(self, request: web.Request) -> web.Response:
+        name = text(await command_body(request, {"name"}), "name")
+        known = self._figures().breakers
+        if name not in known:
+            raise bad_request(f"There is no circuit breaker {name!r}; there are: {', '.join(known) or 'none yet'}.")
+        self._commands.reset_breaker(SOURCE)
+        if not await self._until(lambda now: name in now.breakers and now.breakers[name].state == "closed"):
+            return reply({"error": "The reset was sent but not confirmed in time; look at /api/breakers."}, 504)
+        return reply({"name": name, **api.breakers(self._figures())[name]})
 
     async def _until(self, shown: Callable[[SystemFigures], bool]) -> bool:
         """Whether the figures come to show it within `EFFECT_SECONDS`; a stop of the server ends the wait."""

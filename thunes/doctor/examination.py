@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import queue
-import signal
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import asdict
 from functools import partial
 
@@ -17,6 +16,7 @@ from thunes.doctor import exchange, machine, streams, telegram
 from thunes.doctor.findings import Failed, Finding, Mark, Skipped
 from thunes.doctor.patient import Patient, Venue
 from thunes.errors import SettingsError, ThunesError
+from thunes.interrupts import sigterm_as_interrupt
 
 SECONDS = 30.0
 """What a check may take; its own time-outs are shorter, so past this it hangs."""
@@ -57,16 +57,6 @@ def examine(patient: Patient, console: Console, *, as_json: bool) -> int:
         document = {"ok": not failed, "checks": [asdict(finding) for finding in findings]}
         console.out(json.dumps(document, indent=2, ensure_ascii=False), highlight=False)
     return 1 if failed else 0
-
-
-@contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """Until the block ends SIGTERM unwinds it as Ctrl-C does, so that what it started is stopped."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _working(console: Console, name: str) -> AbstractContextManager[object]:

@@ -105,6 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the synthetic market")
     parser.add_argument("--speed", type=speed, metavar="X", help="market seconds a second; 0 = as fast as clients read")
     parser.add_argument("--home", type=Path, default=Path(), metavar="DIR", help="root of everything written")
+    parser.add_argument("--config", metavar="FILE", help="not read; accepted by every subcommand")
     parser.add_argument("--symbols", type=symbols, default=("BTCUSDT", "ETHUSDT"), metavar="A,B", help="what is traded")
     parser.add_argument("--trend", type=float, default=1.0, metavar="X", help="of the synthetic market")
     parser.add_argument("--live-rest", default=REST, metavar="URL", help="of the live market; default %(default)s")
