@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from thunes.commands import PostCommands
-from thunes.messages import Kill, Reconcile, Reconnect, ResetBreaker, Resume
+from thunes.messages import Kill, Pause, Reconcile, Reconnect, Record, Report, ResetBreaker, Resume
+
+STRANGER = {"command": "ignored", "source": "telegram", "chat": "13", "count": 4, "refused": "unknown chat"}
 
 
 def test_every_command_reaches_the_actor_that_carries_it_out() -> None:
@@ -17,6 +19,10 @@ def test_every_command_reaches_the_actor_that_carries_it_out() -> None:
     commands.reconnect("BTCUSDT", "http")
     commands.reconcile("http")
     commands.reset_breaker("http")
+    commands.pause("telegram 9")
+    commands.unpause("telegram 9")
+    commands.report()
+    commands.ignored("telegram", "13", 4)
 
     assert told == [
         ("risk", Kill("fire", "http", True)),
@@ -24,4 +30,8 @@ def test_every_command_reaches_the_actor_that_carries_it_out() -> None:
         ("supervisor", Reconnect("BTCUSDT", "http")),
         ("reconciler", Reconcile("http", take_over=True)),
         ("breaker", ResetBreaker("http")),
+        ("risk", Pause("telegram 9")),
+        ("risk", Pause("telegram 9", lasts=False)),
+        ("alert", Report()),
+        ("audit", Record("OPERATOR_COMMAND", metadata=STRANGER)),
     ]

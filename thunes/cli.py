@@ -29,6 +29,7 @@ from thunes.parsers import (
     KILL_EXAMPLES,
     LARGE,
     RUN_EXAMPLES,
+    RUN_FLAGS,
     VALUED,
     Parser,
     add_common,
@@ -43,6 +44,7 @@ from thunes.parsers import (
 if TYPE_CHECKING:
     from thunes.settings import Settings
 
+OF_RUN = {flag.removeprefix("--").replace("-", "_") for flag, _, _ in RUN_FLAGS}
 DONE, FAILED, BAD_COMMAND, INTERRUPTED = 0, 1, 2, 130
 
 Commands = dict[str, Callable[[argparse.Namespace], int]]
@@ -187,7 +189,7 @@ def _doctor(argv: list[str]) -> int:
     arguments, settings = _settings(parser, argv)
     from thunes.supervisor import examine
 
-    return examine(settings, Path(arguments.home), as_json=arguments.json)
+    return examine(settings, Path(arguments.home), as_json=arguments.json, send_test=arguments.telegram)
 
 
 def _settings(parser: Parser, argv: list[str]) -> tuple[argparse.Namespace, Settings]:
@@ -197,7 +199,7 @@ def _settings(parser: Parser, argv: list[str]) -> tuple[argparse.Namespace, Sett
 
     complaints: list[str] = []
     arguments, unknown = parser.parse_known_args(_without_empty_flags(argv, complaints))
-    flags = {name: value for name, value in vars(arguments).items() if name not in ("home", "config", "json")}
+    flags = {name: value for name, value in vars(arguments).items() if name in OF_RUN}
     complaints += _unknown_words(unknown, VALUED)
     refusal = partial(why_not_live, Home(Path(arguments.home)).logs)
     return arguments, load(

@@ -19,6 +19,7 @@ RUN_EXAMPLES = (
 DOCTOR_EXAMPLES = (
     "thunes doctor --home x                          what `thunes run --home x` would meet",
     "thunes doctor --venue testnet --json            the same on the testnet, for a script",
+    "thunes doctor --telegram                        with a test message to every chat",
 )
 RUN = "Trade: paper money on the embedded exchange unless told otherwise."
 DOCTOR = "look at everything that a start needs, without leaving a trace"
@@ -157,6 +158,7 @@ def add_doctor_flags(parser: argparse.ArgumentParser) -> None:
     """Those of `run`, so that what is looked at is what would be started."""
     add_run_flags(parser)
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    parser.add_argument("--telegram", action="store_true", help="send a test message to every chat besides")
 
 
 def run_parser(

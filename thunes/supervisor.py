@@ -21,8 +21,6 @@ from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
 
-from rich.console import Console
-
 from actors.protocol import Fatal, Shutdown
 from actors.runtime.clock import RandomIds, SystemClock, chance
 from actors.runtime.post import Post
@@ -55,6 +53,7 @@ from thunes.strategies.base import params_hash
 from thunes.strategies.loader import load as load_strategy
 from thunes.summary import summary
 from thunes.system import Sources, machine_figures, read_figures
+from thunes.terminal import console
 from thunes.venue import EMBEDDED, Endpoints
 
 log = logging.getLogger("thunes")
@@ -112,7 +111,7 @@ def examine(settings: Settings, path: Path, *, as_json: bool, send_test: bool = 
         send_test=send_test,
     )
     log.addHandler(logging.NullHandler())  # what is wrong is said in the findings, once
-    return doctor.examine(patient, Console(), as_json=as_json)
+    return doctor.examine(patient, console(os.environ), as_json=as_json)
 
 
 def connections(
@@ -158,7 +157,7 @@ class System:
         self.ids = RandomIds()
         self.asked = Asked()
         self.manager = ServiceManager.of(os.environ, os.getpid(), self.clock.monotonic_ns)
-        self.console = Console()
+        self.console = console(os.environ)
         self.post = Post(self.clock.monotonic_ns)
         self.timers = ThreadTimers(self.clock, self.post.tell)
         self.started_ns = self.clock.monotonic_ns()
