@@ -149,8 +149,7 @@ def _parser(named: str) -> tuple[Parser, dict[str, Callable[[argparse.Namespace]
         audit.add_arguments(journal)
         commands["audit"] = audit.run
     tools = client.Tools(now=lambda: datetime.now(UTC).isoformat(), connect=_connect, console=_console())
-    for kind in (*client.COMMANDS, Kill):
-        command = kind(tools)
+    for command in (*(kind(tools) for kind in client.COMMANDS), Kill(tools, _connect)):
         example = f"thunes {command.name}{' BTCUSDT' if command.name == 'reconnect' else ''} --home x"
         subparser = _add(subparsers, command.name, command.help, example)
         command.add_arguments(subparser)
