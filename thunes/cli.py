@@ -148,6 +148,12 @@ def _parser(named: str) -> tuple[Parser, dict[str, Callable[[argparse.Namespace]
 
         audit.add_arguments(journal)
         commands["audit"] = audit.run
+    rodage = _add(subparsers, "rodage", "the burn-in: drills", "thunes rodage drill kill --times 10")
+    if named == "rodage":
+        from thunes.rodage import commands as rodage_commands
+
+        rodage_commands.add_arguments(rodage)
+        commands["rodage"] = rodage_commands.run
     tools = client.Tools(now=lambda: datetime.now(UTC).isoformat(), connect=_connect, console=_console())
     for command in (*(kind(tools) for kind in client.COMMANDS), Kill(tools, _connect)):
         example = f"thunes {command.name}{' BTCUSDT' if command.name == 'reconnect' else ''} --home x"
