@@ -29,9 +29,9 @@ from thunes.storage.home import Home
 NOW = "2026-11-23T05:00:00.000000Z"
 
 
-def order(name: str, side: Side = Side.BUY) -> OrderAnswer:
+def order(name: str) -> OrderAnswer:
     none = Decimal(0)
-    return OrderAnswer("BTCUSDT", name, 1, OrderStatus.NEW, side, "LIMIT", Decimal(1), none, none, none, 1)
+    return OrderAnswer("BTCUSDT", name, 1, OrderStatus.NEW, Side.BUY, "LIMIT", Decimal(1), none, none, none, 1)
 
 
 @dataclass
@@ -42,16 +42,11 @@ class Venue:
     late: list[OrderAnswer] = field(default_factory=list)
     stuck: tuple[str, ...] = ()
     error: Exception | None = None
-    synced: bool = False
     cancels: list[str] = field(default_factory=list)
 
-    def sync_clock(self) -> None:
+    def open_entries(self) -> Sequence[OrderAnswer]:
         if self.error is not None:
             raise self.error
-        self.synced = True
-
-    def open_orders(self) -> Sequence[OrderAnswer]:
-        assert self.synced
         seen = tuple(self.open)
         self.open, self.late = [*self.open, *self.late], []
         return seen
@@ -148,10 +143,10 @@ class TestWithARunningSystem:
         served.orders_follow = False
 
         class Slow(Venue):
-            def sync_clock(self) -> None:
-                super().sync_clock()
+            def open_entries(self) -> Sequence[OrderAnswer]:
                 served.take_epoch()
                 threading.Event().wait(0.2)  # the server looks at its figures every few milliseconds
+                return super().open_entries()
 
         running.venue = Slow([order("entry")])
         assert running.type("kill") == 0
@@ -207,14 +202,13 @@ class TestWithoutOne:
 
 
 class TestKillFromOutside:
-    def test_marks_the_kill_and_cancels_every_entry_and_no_stop(self, terminal: Terminal, closed_port: int) -> None:
+    def test_marks_the_kill_and_cancels_every_entry(self, terminal: Terminal, closed_port: int) -> None:
         terminal.runs_at(closed_port, venue="testnet")
-        stop = order("stop", Side.SELL)
-        terminal.venue = Venue([order("a"), stop, order("b"), order("gone")])
+        terminal.venue = Venue([order("a"), order("b"), order("gone")])
         assert terminal.type("kill --reason fire") == 0
         marker = json.loads(terminal.home.kill_file.read_text())
         assert marker == {"reason": "fire", "source": "command line", "since": NOW}
-        assert terminal.venue.open == [stop]
+        assert terminal.venue.open == []
         assert "Cancelled 2 entry orders" in terminal.output
 
     def test_an_entry_that_was_on_its_way_at_the_first_look_is_cancelled_at_the_next(self, terminal: Terminal) -> None:

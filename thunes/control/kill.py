@@ -19,7 +19,6 @@ from thunes.control.client import Refused, Tools
 from thunes.control.question import Question
 from thunes.domain.market import OrderAnswer
 from thunes.errors import ExchangeError, NetworkError, ThunesError
-from thunes.messages import Side
 from thunes.storage.home import Home
 
 AT_ONCE_SECONDS, LATER_SECONDS = 0.15, 0.1
@@ -32,8 +31,7 @@ NOT_OPEN = -2011
 class Rest(Protocol):
     """The venue, as far as a kill from outside needs it (`thunes.exchange.binance.BinanceRest`)."""
 
-    def sync_clock(self) -> None: ...
-    def open_orders(self) -> Sequence[OrderAnswer]: ...
+    def open_entries(self) -> Sequence[OrderAnswer]: ...
     def cancel(self, symbol: str, client_order_id: str) -> OrderAnswer: ...
 
 
@@ -136,11 +134,10 @@ def cancel_entries(rest: Rest) -> int:
 
     Stops and take-profits sell, so they stay. One that cannot be cancelled does not keep the others from it.
     """
-    rest.sync_clock()
     cancelled: set[str] = set()
     why = ""
     for _ in range(LOOKS):
-        entries = [order for order in rest.open_orders() if order.side is Side.BUY]
+        entries = rest.open_entries()
         if not entries:
             return len(cancelled)
         for order in entries:
@@ -150,7 +147,7 @@ def cancel_entries(rest: Rest) -> int:
             except (ExchangeError, NetworkError) as error:
                 if not isinstance(error, ExchangeError) or error.code != NOT_OPEN:
                     why = f", {error}"
-    left = sum(1 for order in rest.open_orders() if order.side is Side.BUY)
+    left = len(rest.open_entries())
     if left:
         raise Refused(f"{left} are still open{why}")
     return len(cancelled)

@@ -96,6 +96,11 @@ class BinanceRest(RestClient):
         params = {"symbol": symbol} if symbol is not None else {}
         return self._call(answers.orders, partial(self._client.get_open_orders, **params))
 
+    def open_entries(self) -> tuple[OrderAnswer, ...]:
+        """Every BUY that is open on the account, asked for as urgently as the cancels that need to know them."""
+        found = self._call(answers.orders, self._client.get_open_orders, Kind.CANCEL)
+        return tuple(order for order in found if order.side is Side.BUY)
+
     def order(self, symbol: str, client_order_id: str) -> OrderAnswer:
         """What the exchange knows of an order, without its fills; ExchangeError -2013 when it knows none."""
         request = partial(self._client.get_order, symbol=symbol, origClientOrderId=client_order_id)
