@@ -190,6 +190,12 @@ class TestResume:
         served.deaf, served.figures = True, with_risk(kill_active=True)
         assert post(served, "/api/resume", json={"reason": "go"}).status == 504
 
+    def test_says_what_still_forbids_it(self, served: Served) -> None:
+        served.deaf, served.figures = True, with_risk(kill_active=True, breach="daily loss -21 reached the limit of 20")
+        answer = post(served, "/api/resume", json={"reason": "go"})
+        assert (answer.status, "daily loss -21" in answer.json["error"]) == (409, True)
+        assert served.told == [("resume", "go", "http")]
+
 
 class TestOtherCommands:
     def test_reconnect_takes_a_known_symbol_or_none_for_all(self, served: Served) -> None:

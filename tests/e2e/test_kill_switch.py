@@ -145,12 +145,13 @@ def test_a_limit_that_is_reached_kills_and_forbids_to_resume_while_it_is(tmp_pat
     with thunes(home, "--config", str(config), "--strategy", BUSY) as system:
         wait_for(lambda: activations(home), what="the activation")
         wait_for(lambda: refusals(home), what="a refusal")
-        assert command("resume", "--reason", "never mind", home=home).returncode == 1
+        refused = command("resume", "--reason", "never mind", home=home)
+        assert (refused.returncode, why in refused.stderr) == (1, True)
         assert system.stop() == 0
     (activation,) = activations(home)
     assert (why in activation.metadata["why"], activation.metadata["source"]) == (True, "risk")
-    (refused,) = named(home, "OPERATOR_COMMAND")
-    assert why in refused.metadata["refused"]
+    (operator,) = named(home, "OPERATOR_COMMAND")
+    assert why in operator.metadata["refused"]
     assert Home(home).kill_active()
 
 

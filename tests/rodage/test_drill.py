@@ -14,15 +14,7 @@ from tests.e2e.support import clean_environment
 
 def rodage(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "thunes", "rodage", *words]
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        env=clean_environment(),
-        check=False,
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-    )
+    return subprocess.run(command, capture_output=True, text=True, env=clean_environment(), check=False, timeout=120)
 
 
 @pytest.mark.slow

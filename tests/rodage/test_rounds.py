@@ -33,22 +33,23 @@ def test_times_are_counted_from_the_command_to_the_last_of_each() -> None:
     entries = Entries()
     for heard, at in ((accepted("a"), 9.9), (accepted("b"), 10.01), (cancelled("a"), 10.02), (cancelled("b"), 10.03)):
         entries.hear(heard, at)
-    done = measure(entries, told=10.0, acknowledged=10.015, refused=3)
+    done = measure(entries, told=10.0, acknowledged=10.015, settled=10.016, refused=3)
     assert (round(done.last_order_ms), round(done.last_cancel_ms), round(done.acknowledged_ms)) == (10, 30, 15)
     assert (done.late_orders, done.left_open, done.refused) == (0, 0, 3)
 
 
 def test_an_entry_that_is_accepted_after_the_acknowledgement_is_late_and_one_that_rests_is_left_open() -> None:
     entries = Entries()
+    entries.hear(accepted("on its way", kind="MARKET"), 10.105)
     entries.hear(accepted("a"), 10.2)
-    done = measure(entries, told=10.0, acknowledged=10.1, refused=0)
+    done = measure(entries, told=10.0, acknowledged=10.1, settled=10.11, refused=0)
     assert (done.late_orders, done.left_open) == (1, 1)
 
 
 def test_where_nothing_came_after_the_command_the_time_is_none() -> None:
     entries = Entries()
     entries.hear(accepted("a"), 9.0)
-    assert measure(entries, told=10.0, acknowledged=10.1, refused=0).last_order_ms == 0
+    assert measure(entries, told=10.0, acknowledged=10.1, settled=10.1, refused=0).last_order_ms == 0
 
 
 def test_what_sells_and_what_goes_at_the_market_does_not_rest() -> None:

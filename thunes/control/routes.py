@@ -138,7 +138,7 @@ class Views:
 
 
 class Actions:
-    """What may be done. Kill and resume answer when the figures show the effect, or 504."""
+    """What may be done. Kill and resume answer when the figures show the effect, or 504; a resume in vain with 409."""
 
     def __init__(self, figures: Figures, commands: Commands, stopping: asyncio.Event) -> None:
         self._figures = figures
@@ -160,6 +160,9 @@ class Actions:
         if not reason:
             raise bad_request('Say why trading may go on: {"reason": "..."}.')
         self._commands.resume(reason, SOURCE)
+        risk = self._figures().risk
+        if risk is not None and risk.kill_active and risk.breach:
+            return reply({"error": f"Not resumed: {risk.breach}. Resume again when that is over."}, 409)
         if not await self._until(_resumed):
             return reply({"error": "The resume was sent but not confirmed in time; look at /api/status."}, 504)
         return reply({"active": False, "reason": reason})

@@ -115,6 +115,8 @@ class RiskFigures:
     cool_down_until_ms: int
     decisions: Mapping[tuple[str, str], int]
     """(outcome, reason) to count; outcome is approved or rejected, an approval's reason is empty."""
+    breach: str = ""
+    """What activates the kill switch by itself and keeps it on while it lasts, in words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,19 +17,52 @@ from thunes.venue import Endpoints
 
 Hear = Callable[[ExecutionReport, float], None]
 
+ANSWER_SECONDS = 10.0
+
+
+class Account:
+    """One subscription; `hear` gets each report with the monotonic time at which it came."""
+
+    def __init__(self, socket: ClientWebSocketResponse, open_entries: set[str], hear: Hear) -> None:
+        self.open_entries = open_entries
+        """Client order ids of the entry orders that were open when it began."""
+        self._socket = socket
+        self._hear = hear
+        self._answered: asyncio.Future[float] | None = None
+
+    async def caught_up(self) -> float:
+        """When all that the exchange has done until now has been heard.
+
+        An order's report and the answer to it travel apart, so that one may overtake the other. The answer to a
+        question on the reports' own connection overtakes none of them.
+        """
+        self._answered = asyncio.get_running_loop().create_future()
+        await self._socket.send_json({"id": "ping", "method": "ping"})
+        return await asyncio.wait_for(self._answered, ANSWER_SECONDS)
+
+    async def listen(self) -> None:
+        now = asyncio.get_running_loop().time
+        async for message in self._socket:
+            at = now()
+            if message.type is not WSMsgType.TEXT:
+                continue
+            frame = decode_account(message.data)
+            if isinstance(frame, ExecutionReport):
+                self._hear(frame, at)
+            elif isinstance(frame, Response) and self._answered is not None and not self._answered.done():
+                self._answered.set_result(at)
+
 
 @asynccontextmanager
-async def listening(exchange: Endpoints, hear: Hear) -> AsyncIterator[set[str]]:
-    """`hear` gets each report with the monotonic time at which it came; given are the entry orders open before.
-
-    Those are client order ids. NetworkError where there is no stream.
-    """
+async def listening(exchange: Endpoints, hear: Hear) -> AsyncIterator[Account]:
+    """The account's stream until the block ends; NetworkError where it is not given."""
     address = exchange.rest.replace("http", "ws", 1) + "/ws-api/v3"
     async with ClientSession() as session, session.ws_connect(address) as socket:
         await _subscribe(session, socket, exchange)
-        listener = asyncio.create_task(_listen(socket, hear))
+        account = Account(socket, await _open_entries(session, exchange), hear)
+        listener = asyncio.create_task(account.listen())
         try:
-            yield await _open_entries(session, exchange)
+            yield account
         finally:
             listener.cancel()
             with suppress(asyncio.CancelledError):
@@ -57,13 +90,3 @@ async def _signed(session: ClientSession, exchange: Endpoints, params: dict[str,
         dated = {**params, "timestamp": int((await response.json())["serverTime"])}
     payload = "&".join(f"{name}={value}" for name, value in dated.items())
     return {**dated, "signature": signer(exchange.api_secret)(payload.encode())}
-
-
-async def _listen(socket: ClientWebSocketResponse, hear: Hear) -> None:
-    now = asyncio.get_running_loop().time
-    async for message in socket:
-        at = now()
-        if message.type is WSMsgType.TEXT:
-            frame = decode_account(message.data)
-            if isinstance(frame, ExecutionReport):
-                hear(frame, at)

@@ -15,9 +15,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 
-from thunes.rodage.account import listening
+from aiohttp import ClientError
+
+from thunes.rodage.account import Account, listening
 from thunes.rodage.rounds import Entries, Report, Round, measure
-from thunes.rodage.subject import Subject, subject, until
+from thunes.rodage.subject import DrillFailed, Subject, subject, until
 from thunes.storage.segments import read_events
 
 BUSY, RESTING, REFUSALS = 5, 2, 4
@@ -37,17 +39,22 @@ async def drill(times: int, *, hung: bool, latency: float, progressed: Progresse
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="thunes-drill-")))
         running = await stack.enter_async_context(subject(folder, latency))
-        entries.resting |= await stack.enter_async_context(listening(running.exchange, entries.hear))
+        account = await stack.enter_async_context(listening(running.exchange, entries.hear))
+        entries.resting |= account.open_entries
         for _ in range(times):
-            done = await _round(running, entries, chance.uniform(0, PHASE_SECONDS), hung=hung)
+            try:
+                done = await _round(running, account, entries, chance.uniform(0, PHASE_SECONDS), hung=hung)
+            except (ClientError, TimeoutError) as error:
+                raise DrillFailed(f"The system does not answer any more ({error!r}); the drill is given up.") from error
             rounds.append(done)
             progressed(done)
         activations = sum(1 for event in read_events(running.home.logs) if event.event == "KILL_SWITCH_ACTIVATED")
     return Report(tuple(rounds), hung, activations)
 
 
-async def _round(running: Subject, entries: Entries, pause: float, *, hung: bool) -> Round:
+async def _round(running: Subject, account: Account, entries: Entries, pause: float, *, hung: bool) -> Round:
     entries.forget()
+    now = asyncio.get_running_loop().time
 
     async def busy() -> bool:
         return len(entries.accepted) >= BUSY and len(entries.resting) >= RESTING
@@ -58,31 +65,21 @@ async def _round(running: Subject, entries: Entries, pause: float, *, hung: bool
     await until(busy, BUSY_SECONDS, "no flood")
     before = await running.refused()
     await asyncio.sleep(pause)
-    told, acknowledged = await (_kill_hung(running) if hung else _kill(running))
+    if hung:
+        running.send_signal(signal.SIGSTOP)
+    try:
+        told = now()
+        await (running.kill_from_outside if hung else running.kill)("drill")
+        acknowledged, settled = now(), await account.caught_up()
+    finally:
+        if hung:
+            running.send_signal(signal.SIGCONT)
     await until(empty, EMPTY_SECONDS, "an entry order that stayed open")
 
     async def held() -> bool:
         return await running.refused() >= before + REFUSALS
 
     await until(held, REFUSED_SECONDS, "no entry that was refused")
-    done = measure(entries, told, acknowledged, await running.refused() - before)
+    done = measure(entries, told, acknowledged, settled, await running.refused() - before)
     await running.post("/api/resume", {"reason": "the drill goes on"})
     return done
-
-
-async def _kill(running: Subject) -> tuple[float, float]:
-    now = asyncio.get_running_loop().time
-    told = now()
-    await running.post("/api/kill", {"reason": "drill"})
-    return told, now()
-
-
-async def _kill_hung(running: Subject) -> tuple[float, float]:
-    now = asyncio.get_running_loop().time
-    running.send_signal(signal.SIGSTOP)
-    try:
-        told = now()
-        await running.kill_from_outside("drill")
-        return told, now()
-    finally:
-        running.send_signal(signal.SIGCONT)

@@ -48,15 +48,18 @@ class Round:
     """To the last entry order that the exchange accepted; 0 when none came after the command."""
     last_cancel_ms: float
     late_orders: int
-    """Entry orders that it accepted after the acknowledgement."""
+    """Entry orders that it accepted once the kill was acknowledged, and all that was on its way had been heard."""
     left_open: int
     """Entry orders that were not cancelled."""
     refused: int
     """Entries that risk refused while the switch was on: how hard it was tried."""
 
 
-def measure(entries: Entries, told: float, acknowledged: float, refused: int) -> Round:
-    """What the account's stream said of one kill, from the moment that it was told."""
+def measure(entries: Entries, told: float, acknowledged: float, settled: float, refused: int) -> Round:
+    """What the account's stream said of one kill, from the moment that it was told.
+
+    Until `settled` it may say what the exchange did before the acknowledgement.
+    """
 
     def after_ms(moments: Iterable[float]) -> float:
         return max((1000 * (at - told) for at in moments if at > told), default=0.0)
@@ -65,7 +68,7 @@ def measure(entries: Entries, told: float, acknowledged: float, refused: int) ->
         acknowledged_ms=1000 * (acknowledged - told),
         last_order_ms=after_ms(entries.accepted),
         last_cancel_ms=after_ms(entries.cancelled),
-        late_orders=sum(1 for at in entries.accepted if at > acknowledged),
+        late_orders=sum(1 for at in entries.accepted if at > settled),
         left_open=len(entries.resting),
         refused=refused,
     )

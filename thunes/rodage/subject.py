@@ -79,6 +79,9 @@ class Subject:
     def send_signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    async def kill(self, reason: str) -> None:
+        await self.post("/api/kill", {"reason": reason})
+
     async def kill_from_outside(self, reason: str) -> None:
         """`thunes kill`, in a process of its own."""
         words = ("-m", "thunes", "kill", "--home", str(self.home.path), "--reason", reason, "--json")
