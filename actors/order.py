@@ -42,7 +42,7 @@ from thunes.domain.journal import AuditEvent
 from thunes.domain.market import ExecutionReport, OrderAnswer
 from thunes.domain.order_desk import FIRST_ASK, Desk
 from thunes.domain.orders import Observed, OrderState, Phase
-from thunes.errors import ExchangeError, HeldBack
+from thunes.errors import ExchangeError, HeldBack, KilledMeanwhile
 from thunes.messages import Kill, Reconcile, Record, Side
 
 Received: TypeAlias = Permit | Orphan | ExecutionReport | Replied | Ask | CancelOrder | AuditEvent | Halt | Flushed
@@ -220,6 +220,8 @@ class OrderActor(Actor):
             case Answered(_, answer, took_ns):
                 self.latency.observe(took_ns / 1e6, state.correlation_id, self.world.clock.wall_ms())
                 self._observe(state, answer)
+            case Refused(_, KilledMeanwhile()):
+                self._follow(orders.withheld(state, "KILL_SWITCH"))
             case Refused(_, HeldBack()):
                 self._follow(orders.withheld(state, "RATE_LIMIT"))
             case Refused(_, error) if DUPLICATE_ORDER not in error.message:

@@ -93,6 +93,8 @@ class Synced:
 
     agreed: bool
     why: str = ""
+    lasting: bool = False
+    """They differ, and nothing has repaired it for some time."""
 
 
 @dataclass(frozen=True, slots=True)

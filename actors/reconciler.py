@@ -3,7 +3,8 @@
 Receives Reconcile (at start, on every connection of the account stream, from an operator, from whoever heard what does
 not fit) and a timer, every minute even when all looks well. Reads orders, trades, balances and the exchange's clock;
 tells Audit what it found and what repairs it, OrderActor which orders to ask about, Risk whether trading may go on.
-What differs is looked at twice, because something may have been on its way. A crash loses nothing.
+What differs is looked at twice, because something may have been on its way; what nothing repairs throws the kill
+switch. A crash loses nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ STEADY = 3
 """Looks in a row at which amounts differ by the same before they are taken over as they are."""
 RESTLESS = 4
 """Looks in a row that differ, each in another way, before trading is paused all the same."""
+LASTING = 5
+"""Looks in a row that differ, each after a wait for what repairs it, before the kill switch is thrown."""
 PAGE = 1000
 
 
@@ -44,6 +47,10 @@ class ReconcilerActor(Actor):
         self.times = 0
         self.differing = 0
         """Looks in a row that found something."""
+        self.waited = False
+        """Whether this look comes after a wait: others come as often as somebody asks."""
+        self.unrepaired = 0
+        """Looks after a wait, in a row, that found something all the same."""
         self.wait = SOON
         self.repairing = False
         self.take_over = False
@@ -54,6 +61,7 @@ class ReconcilerActor(Actor):
             self._flush()  # what the incarnation before told to be written comes first
 
     def on_receive(self, message: Any) -> None:
+        self.waited = type(message) is Again
         match message:
             case Reconcile(source, take_over):
                 self.why, self.take_over = source, self.take_over or take_over
@@ -134,6 +142,7 @@ class ReconcilerActor(Actor):
         self.seen = found
         self.differing = self.differing + 1 if found.mismatches else 0
         if not found.mismatches:
+            self.unrepaired = 0
             self._agreed(account, {})
             return
         for symbol, key in found.ask:
@@ -162,7 +171,8 @@ class ReconcilerActor(Actor):
 
     def _differ(self, found: Found) -> None:
         words = "; ".join(f"{m.what}: {m.books} / {m.exchange}" for m in found.mismatches)
-        self.tell("risk", Synced(False, words))
+        self.unrepaired += self.waited
+        self.tell("risk", Synced(False, words, lasting=self.unrepaired >= LASTING))
         if self.times > 2:
             return
         sides = [{"what": m.what, "books": m.books, "exchange": m.exchange} for m in found.mismatches]

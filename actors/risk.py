@@ -95,11 +95,8 @@ class RiskActor(Actor):
                 self._apply(message)
             case Kill() | Resume() | Pause():
                 self._turn(message)
-            case Synced(agreed):
-                self.state.synced = agreed and self.loaded
-                self._flatten()
-                for symbol in self.world.symbols:
-                    self.guard.protect(symbol, self.state)
+            case Synced():
+                self._synced(message)
             case Flushed(incarnation):
                 # A crash of Audit's says it twice, and the incarnation before may have asked as well.
                 if self.loaded or incarnation != self.incarnation:
@@ -228,6 +225,16 @@ class RiskActor(Actor):
         if event.symbol is not None and (event.event in FILLS or has_ended(event)):
             self.guard.protect(event.symbol, self.state)
 
+    def _synced(self, message: Synced) -> None:
+        self.state.synced = message.agreed and self.loaded
+        if message.agreed or message.lasting:
+            self.state.mismatch = message.why
+        if self.state.mismatch:
+            self._kill(Kill(risk.DIFFER + self.state.mismatch, "reconciler"))
+        self._flatten()
+        for symbol in self.world.symbols:
+            self.guard.protect(symbol, self.state)
+
     def _holdings_changed(self, symbols: Iterable[str]) -> None:
         for symbol in symbols:
             self._tell_strategy(symbol, OrderProgress(self._holding(symbol)))
@@ -275,9 +282,9 @@ class RiskActor(Actor):
         return risk.RiskState(world.settings.risk, world.rules, books, sent_ns=self.unfinished.sent_ns)
 
     def _load(self) -> None:
-        ticks, halted = self.state.ticks, self.state.halted
-        self.state = self._state(self.world.load_books())
-        self.state.ticks, self.state.halted, self.loaded = ticks, halted, True
+        before, self.state = self.state, self._state(self.world.load_books())
+        self.state.ticks, self.state.halted, self.loaded = before.ticks, before.halted, True
+        self.state.mismatch = before.mismatch or risk.mismatch_killed_for(self.state.books)
         while self.unfinished.switches:
             switch = self.unfinished.switches[0]
             self._turn(switch)
@@ -360,16 +367,16 @@ class RiskActor(Actor):
             return
         if not books.kill_active:
             return
-        cause = risk.breach(self.state)
+        cause = risk.breach(self.state) or self._unmark()
         meta: dict[str, Any] = {"why": resume.reason, "source": resume.source}
         if cause is not None:
+            self.world.log.warning("The resume is refused: %s.", cause)
             self.tell("audit", Record("OPERATOR_COMMAND", metadata={**meta, "refused": cause, "command": "resume"}))
             return
         books.kill_active, books.kill_reason, books.kill_since = False, "", ""
         books.epoch += 1
         self.unfinished.flatten = False
         meta["epoch"] = books.epoch
-        self.world.home.clear_kill()
         snapshot = risk.snapshot(self.state)
         self.tell("audit", UrgentRecord("KILL_SWITCH_DEACTIVATED", risk_snapshot=snapshot, metadata=meta))
 
@@ -381,6 +388,14 @@ class RiskActor(Actor):
             self.state.books.paused = pause.lasts
             meta = {"command": "pause" if pause.lasts else "unpause", "source": pause.source}
             self.tell("audit", Record("OPERATOR_COMMAND", metadata=meta))
+
+    def _unmark(self) -> str | None:
+        """Take the marker away; in words why it is still there, and then the kill holds."""
+        try:
+            self.world.home.clear_kill()
+        except OSError as error:
+            return f"the kill marker cannot be taken away ({error})"
+        return None
 
     def _publish(self) -> None:
         self.published_ns = self.world.clock.monotonic_ns()

@@ -14,6 +14,7 @@ from actors.world import TradingRest, World
 from thunes.domain.market import OrderAnswer
 from thunes.domain.orders import OrderState
 from thunes.errors import ExchangeError, NetworkError
+from thunes.messages import Side
 
 
 class LiveWire:
@@ -27,7 +28,8 @@ class LiveWire:
         self._cancels: TradingRest | None = None
 
     def place(self, state: OrderState) -> WireReply:
-        """Send the order, once."""
+        """Send the order, once; an entry only if no kill is marked when its last byte goes."""
+        unless = self._world.home.kill_active if state.side is Side.BUY else None
 
         def send() -> OrderAnswer:
             return self._rest.place(
@@ -38,6 +40,7 @@ class LiveWire:
                 price=state.price,
                 stop_price=state.stop_price,
                 client_order_id=state.client_order_id,
+                unless=unless,
             )
 
         return self._attempt(state, send)

@@ -64,6 +64,7 @@ class TradingRest(Rest, Protocol):
         price: Any = None,
         stop_price: Any = None,
         client_order_id: str,
+        unless: Callable[[], bool] | None = None,
     ) -> OrderAnswer: ...
     def place_oco(
         self,

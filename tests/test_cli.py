@@ -18,7 +18,7 @@ from thunes.parsers import LARGE, every
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = ("run", "doctor", "status", "kill", "resume", "reconnect", "reconcile", "breaker", "completion")
-COMMANDS += ("exchange", "fault", "audit")
+COMMANDS += ("exchange", "fault", "audit", "rodage")
 
 PROGS = [each.prog for each in every(command_line("completion")[0])][1:]
 
@@ -79,8 +79,8 @@ def test_the_documents_page_names_every_subcommand_and_every_request_of_the_api(
 
 
 def test_json_may_be_asked_of_whatever_says_something(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = ["doctor", "status", "resume", "reconnect", "reconcile", "breaker", "fault"]
-    for command in [*commands, "audit verify", "audit show"]:
+    commands = ["doctor", "status", "resume", "reconnect", "reconcile", "breaker", "fault", "kill"]
+    for command in [*commands, "audit verify", "audit show", "rodage drill kill"]:
         with pytest.raises(SystemExit):
             main([*command.split(), "--help"])
         assert "--json" in capsys.readouterr().out, command

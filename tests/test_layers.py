@@ -38,6 +38,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "thunes.system": FOUNDATION,
     "thunes.summary": FOUNDATION,
     "thunes.live": FOUNDATION | {"thunes.control"},
+    # A drill hears the account's stream by itself, and finds its system as a person does.
+    "thunes.rodage": FOUNDATION
+    | {"thunes.rodage", "thunes.exchange", "thunes.storage", "thunes.strategies", "thunes.venue"},
     "thunes.verdict": FOUNDATION | {"thunes.storage"},
     "thunes.account": FOUNDATION,
     "thunes.alerts": FOUNDATION | {"thunes.alerts"},

@@ -25,6 +25,7 @@ maker_fee = 0.0001
 taker_fee = 0.0002
 trend = 2
 queue_ahead = 0.5
+order_limit = 700
 latency = 0.2
 latency_spread = 0.1
 faults = ["drop-report,count=2", "gap"]
@@ -58,6 +59,7 @@ def mine(tmp_path: Path) -> Path:
         ("maker_fee", None),
         ("taker_fee", None),
         ("queue_ahead", Decimal(1)),
+        ("order_limit", 50),
         ("latency", 0.05),
         ("latency_spread", 0.5),
         ("faults", ()),
@@ -79,12 +81,13 @@ def test_every_setting_reaches_the_embedded_exchange(venue: str, mine: Path) -> 
     assert [name for name, _ in options.trouble.faults] == ["drop-report", "gap"]
     assert options.trouble.faults[0][1]["count"] == 2
     assert (options.trouble.rate, options.trouble.seed, options.trouble.control_port) == (0.25, 7, 0)
+    assert (options.limits.orders_per_10s, options.limits.weight_per_minute) == (700, 8400)
     assert options.trend == (2.0 if venue == "sim" else 1.0)
 
 
 def test_the_defaults_of_the_settings_are_those_of_the_exchange() -> None:
     options, default = told(loaded()), Options(home=Path())
-    for name in ("balance", "fees", "queue_ahead", "delay", "trouble"):
+    for name in ("balance", "fees", "queue_ahead", "limits", "delay", "trouble"):
         assert getattr(options, name) == getattr(default, name), name
 
 
@@ -101,6 +104,7 @@ def test_the_environment_gives_faults_apart_by_semicolons() -> None:
         ("faults", "gap,count=0", "count of gap has to be a whole number from 1"),
         ("queue_ahead", "1.5", "less than or equal to 1"),
         ("queue_ahead", "-1", "greater than or equal to 0"),
+        ("order_limit", "0", "greater than or equal to 1"),
         ("latency", "-1", "greater than or equal to 0"),
         ("latency", "nan", "finite"),
         ("latency_spread", "9", "less than or equal to 5"),

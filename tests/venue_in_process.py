@@ -24,6 +24,7 @@ from thunes.domain.figures import ExchangeFigures, MachineFigures
 from thunes.domain.market import AccountBalances, Fill, OrderAnswer, OwnTrade
 from thunes.domain.matching import MatchingEngine
 from thunes.domain.symbol_rules import SymbolRules
+from thunes.errors import KilledMeanwhile
 from thunes.exchange.simulator import rules as simulator_rules
 from thunes.messages import BookChanged, Candle, OrderType, PublicTrade, Record, Side, Tick
 from thunes.settings import load
@@ -136,9 +137,12 @@ class EngineRest:
         price: Decimal | None = None,
         stop_price: Decimal | None = None,
         client_order_id: str,
+        unless: Callable[[], bool] | None = None,
     ) -> OrderAnswer:
         venue = self._venue
         venue.before_place(client_order_id)
+        if unless is not None and unless():
+            raise KilledMeanwhile(0, "Not sent: killed meanwhile.")
         request = OrderRequest(symbol, side, order_type, quantity, None, price, client_order_id=client_order_id)
         with venue.lock:
             executions = venue.engine.place(ACCOUNT, request, venue.now_ms)

@@ -26,7 +26,6 @@ from thunes.parsers import (
     COMPLETION_EXAMPLES,
     DOCTOR,
     DOCTOR_EXAMPLES,
-    KILL_EXAMPLES,
     LARGE,
     RUN_EXAMPLES,
     RUN_FLAGS,
@@ -127,9 +126,8 @@ def _small(subparsers: Any) -> Commands:
 
     commands: Commands = {}
     tools = _tools()
-    own = [(kind(tools), kind.examples) for kind in (*client.COMMANDS, Breaker)]
-    for command, examples in (*own, (Kill(tools), KILL_EXAMPLES)):
-        parser = add_subcommand(subparsers, command.name, command.help, examples)
+    for command in (*(kind(tools) for kind in (*client.COMMANDS, Breaker)), Kill(tools, _connect)):
+        parser = add_subcommand(subparsers, command.name, command.help, command.examples)
         command.add_arguments(parser)
         add_common(parser)
         commands[command.name] = command.run
@@ -164,7 +162,6 @@ def _tools() -> Any:
 
     return Tools(
         now=lambda: datetime.now(UTC).isoformat(),
-        connect=_connect,
         console=console(os.environ),
         wait=time.sleep,
         ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None,

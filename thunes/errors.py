@@ -13,6 +13,7 @@ ThunesError
 ├── OutboxUnusable           alerts cannot be kept until they are told
 ├── ExchangeError            the exchange said no, in its own words (`code`, `message`)
 │   └── HeldBack             its limits leave no room now, so it was not even asked
+│       └── KilledMeanwhile  the kill switch was thrown, so it was not even asked
 ├── NetworkError             the request's fate is unknown: time-out, lost connection, 5xx
 └── MarketDataError          a frame that must not be traded on
 
@@ -87,6 +88,10 @@ class HeldBack(ExchangeError):
     """The request was not sent: the exchange would refuse it with this code, or asked for a pause; `retry_after` says
     in how many seconds it may be sent.
     """
+
+
+class KilledMeanwhile(HeldBack):
+    """The order was not sent: the kill switch was thrown between its approval and its last byte."""
 
 
 class NetworkError(ThunesError):

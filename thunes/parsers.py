@@ -24,10 +24,6 @@ DOCTOR_EXAMPLES = (
 RUN = "Trade: paper money on the embedded exchange unless told otherwise."
 DOCTOR = "look at everything that a start needs, without leaving a trace"
 
-KILL_EXAMPLES = (
-    'thunes kill --home x --reason "the market is mad"',
-    "thunes kill --flatten                           sell what is held too",
-)
 
 COMPLETION = "completion"
 COMPLETION_EXAMPLES = (
@@ -62,8 +58,8 @@ LARGE: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "rodage": (
         "thunes.rodage.commands",
-        "the burn-in: days on paper before real money",
-        ("thunes rodage preflight --home x", "thunes rodage status --home x"),
+        "the burn-in: drills",
+        ("thunes rodage drill kill --times 10",),
     ),
 }
 """Subcommands by module, which has `add_arguments(parser)` and `run(arguments)` and is imported when it is named."""

@@ -150,6 +150,7 @@ class Simulator(Section):
     queue_ahead: Money = Field(
         ge=0, le=1, description="fraction of the volume displayed at its price that is ahead of a resting order"
     )
+    order_limit: int = Field(ge=1, description="unfilled orders that the account may place in ten seconds")
     latency: float = Field(ge=0, le=60, description="wall time there and back, the median; none at speed 0")
     latency_spread: float = Field(ge=0, le=5, description="standard deviation of the latency's logarithm")
     faults: tuple[str, ...] = Field(description="what goes wrong from the start, each as NAME,key=value,key=value")

@@ -197,6 +197,7 @@ def exchange_arguments(settings: Settings) -> list[str]:
         "--maker-fee": simulator.maker_fee,
         "--taker-fee": simulator.taker_fee,
         "--queue-ahead": simulator.queue_ahead,
+        "--order-limit": simulator.order_limit,
         "--latency": simulator.latency,
         "--latency-spread": simulator.latency_spread,
         "--fault-rate": simulator.fault_rate,

@@ -309,3 +309,32 @@ def test_trades_beyond_one_page_are_read_to_the_last(
     look(bench, 2)
     ids = [record.metadata["trade_id"] for record in told(bench) if record.event == "ORDER_FILLED"]
     assert ids == [1, 2, 3, 4, 5]
+
+
+def lasting(bench: Alone) -> list[bool]:
+    return [message.lasting for message in bench.told("risk", Synced)]
+
+
+def test_a_difference_that_nothing_repairs_is_told_as_lasting_until_the_sides_agree(
+    bench: Alone, account: Account
+) -> None:
+    account.open = [answer("web_1")]
+    look(bench, 7)
+    assert lasting(bench) == [False] * 4 + [True] * 2
+    account.open = []
+    look(bench)
+    account.open = [answer("web_2")]
+    look(bench, 2)
+    assert lasting(bench) == [False, False]
+
+
+def test_looks_that_somebody_asks_for_do_not_make_a_difference_last(bench: Alone, account: Account) -> None:
+    account.open = [answer("web_1")]
+    bench.tell(*(Reconcile("operator") for _ in range(20)))
+    assert set(lasting(bench)) == {False}
+
+
+def test_a_deposit_is_taken_over_before_it_lasts(bench: Alone, account: Account) -> None:
+    account.balances["USDT"] = D(11_000)
+    look(bench, 3)
+    assert set(lasting(bench)) == {False}

@@ -17,6 +17,7 @@ from actors.runtime.mailbox import DeadLetter
 from tests.actors.alone import SYMBOLS, Alone, alone
 from thunes.domain.journal import AuditEvent, seal
 from thunes.messages import Kill, OrderType, Record, Resume, Side, SubmitOrder, Tick, UrgentRecord
+from thunes.storage.journal import JournalFile
 
 D = Decimal
 PRICES = {"BTCUSDT": D("60000.00"), "ETHUSDT": D("2600.00")}
@@ -222,3 +223,80 @@ def test_a_flatten_sells_what_a_buy_on_the_wire_brings_afterwards(bench: Alone) 
     assert [reason for _, reason in decisions(bench)] == [None]
     bench.tell(event(2, filled()))
     assert [reason for _, reason in decisions(bench)] == [None]
+
+
+DIFFERENCE = Synced(False, "order web_1: unknown / open", lasting=True)
+
+
+def switches(bench: Alone) -> list[tuple[str, Any]]:
+    """(event, why) of each use of the kill switch since the last look, and of each resume that was refused."""
+    told = bench.told("audit", UrgentRecord, Record)
+    return [(r.event, r.metadata.get("refused", r.metadata["why"])) for r in told if not r.event.startswith("TRADE_")]
+
+
+def test_a_difference_that_lasts_kills_and_there_is_no_resume_until_books_and_exchange_agree(bench: Alone) -> None:
+    bench.tell(Synced(False, "order web_1: unknown / open"))
+    assert switches(bench) == []
+    bench.tell(DIFFERENCE, DIFFERENCE)
+    cause = "books and exchange differ: order web_1: unknown / open"
+    (record,) = bench.told("audit", UrgentRecord)
+    assert (record.event, record.metadata["why"]) == ("KILL_SWITCH_ACTIVATED", cause)
+    assert record.metadata["source"] == "reconciler"
+    bench.tell(Resume("all is well", "test"), Synced(False, "the exchange does not answer"), Resume("now?", "test"))
+    assert switches(bench) == [("OPERATOR_COMMAND", cause)] * 2
+    bench.tell(Synced(True))
+    bench.tell(Resume("repaired", "test"), buy("c1", "BTCUSDT"))
+    assert [event for event, _ in switches(bench)] == ["KILL_SWITCH_DEACTIVATED"]
+
+
+def test_a_difference_that_lasts_outlives_the_actor(tmp_path: Path) -> None:
+    with alone(tmp_path, "risk", RiskActor) as made:
+        made.start()
+        made.tell(DIFFERENCE, Flushed())
+        assert [event for event, _ in switches(made)] == ["KILL_SWITCH_ACTIVATED"]
+        made.tell(Resume("all is well", "test"))
+        assert [event for event, _ in switches(made)] == ["OPERATOR_COMMAND"]
+
+
+def test_a_kill_by_the_reconciler_of_before_the_start_waits_for_an_agreement_of_now(tmp_path: Path) -> None:
+    why = "books and exchange differ: order web_1: unknown / open"
+    with alone(tmp_path, "risk", RiskActor) as made:
+        journalled(made, UrgentRecord("KILL_SWITCH_ACTIVATED", metadata={"why": why, "since": "now", "epoch": 1}))
+        made.start()
+        made.tell(Flushed(), Resume("all is well", "test"))
+        assert switches(made) == [("OPERATOR_COMMAND", why)]
+        made.tell(Synced(True))
+        made.tell(Resume("repaired", "test"))
+        assert [event for event, _ in switches(made)] == ["KILL_SWITCH_DEACTIVATED"]
+
+
+def journalled(bench: Alone, record: Record) -> None:
+    """As a run before this one left it."""
+    logs = bench.world.home.logs  # type: ignore[attr-defined]
+    journal = JournalFile.open(logs, wall=lambda: datetime(2025, 1, 1, tzinfo=UTC), git_sha="test")
+    journal.append(record)
+    journal.commit()
+    journal.close()
+
+
+def test_a_marker_that_cannot_be_taken_away_keeps_the_kill_on(no_timer: None, bench: Alone) -> None:
+    (bench.world.home.kill_file / "inside").mkdir(parents=True)  # type: ignore[attr-defined]
+    bench.tell(Heartbeat())
+    assert [event for event, _ in switches(bench)] == ["KILL_SWITCH_ACTIVATED"]
+    bench.tell(Resume("all is well", "test"), buy("c1", "BTCUSDT"))
+    ((name, why),) = switches(bench)
+    assert (name, "cannot be taken away" in why) == ("OPERATOR_COMMAND", True)
+    assert bench.world.home.kill_active()
+
+
+@pytest.mark.parametrize("make", ["touch", "mkdir"])
+def test_whatever_is_in_the_marker_s_place_is_a_kill_that_a_resume_ends(
+    no_timer: None, bench: Alone, make: str
+) -> None:
+    getattr(bench.world.home.kill_file, make)()  # type: ignore[attr-defined]
+    bench.tell(Heartbeat())
+    (record,) = bench.told("audit", UrgentRecord)
+    bench.tell(event(2, record))  # as Audit does once it is on the disk
+    bench.tell(Resume("over", "test"))
+    assert [name for name, _ in switches(bench)] == ["KILL_SWITCH_DEACTIVATED"]
+    assert not bench.world.home.kill_active()

@@ -212,6 +212,17 @@ def test_a_kill_marker_from_outside_holds_at_the_next_send_and_becomes_a_kill(ru
     assert running.venue.placed == []
 
 
+def test_a_kill_marked_while_an_order_is_being_sent_withholds_it_and_lets_a_sell_go(running: Running) -> None:
+    trade(running, "BTCUSDT", 0)
+    wait_for(lambda: ended(running) and sellable(running, "BTCUSDT"), what="a position")
+    running.venue.before_place = lambda _name: running.world.home.write_kill("from outside", "test", "now")
+    running.tell("risk", order(running, "ETHUSDT", Side.BUY))
+    wait_for(lambda: withheld(running) == ["KILL_SWITCH"], what="the refusal")
+    assert len(running.venue.placed) == 1
+    trade(running, "BTCUSDT", 1)
+    wait_for(lambda: len(running.venue.placed) == 2, what="the sell")
+
+
 def test_a_kill_that_flattens_sells_what_is_held_and_buys_no_more(running: Running) -> None:
     for symbol in SYMBOLS:
         trade(running, symbol, 0)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import socket
+import threading
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,8 +20,8 @@ from tests.control.conftest import TOKEN, Served
 from tests.sample_figures import SYSTEM, with_risk
 from thunes.control import api
 from thunes.control.breaker import Breaker
-from thunes.control.client import COMMANDS, Rest, Tools
-from thunes.control.kill import Kill
+from thunes.control.client import COMMANDS, Tools
+from thunes.control.kill import Kill, Rest
 from thunes.domain.market import OrderAnswer
 from thunes.errors import ExchangeError, NetworkError
 from thunes.messages import OrderStatus, Side
@@ -28,32 +30,37 @@ from thunes.storage.home import Home
 NOW = "2026-11-23T05:00:00.000000Z"
 
 
-def order(symbol: str) -> OrderAnswer:
+def order(name: str) -> OrderAnswer:
     none = Decimal(0)
-    return OrderAnswer(symbol, f"t-{symbol}", 1, OrderStatus.NEW, Side.BUY, "LIMIT", Decimal(1), none, none, none, 1)
+    return OrderAnswer("BTCUSDT", name, 1, OrderStatus.NEW, Side.BUY, "LIMIT", Decimal(1), none, none, none, 1)
 
 
 @dataclass
 class Venue:
-    """A venue with open orders; `stuck` ones stay open, `error` is what every request ends in."""
+    """A venue with open orders; `stuck` ones stay open, `late` ones are open at the second look."""
 
     open: list[OrderAnswer] = field(default_factory=list)
-    stuck: bool = False
+    late: list[OrderAnswer] = field(default_factory=list)
+    stuck: tuple[str, ...] = ()
     error: Exception | None = None
-    synced: bool = False
+    cancels: list[str] = field(default_factory=list)
 
-    def sync_clock(self) -> None:
+    def open_entries(self) -> Sequence[OrderAnswer]:
         if self.error is not None:
             raise self.error
-        self.synced = True
+        seen = tuple(self.open)
+        self.open, self.late = [*self.open, *self.late], []
+        return seen
 
-    def open_orders(self) -> Sequence[OrderAnswer]:
-        assert self.synced
-        return tuple(self.open)
-
-    def cancel_all(self, symbol: str) -> None:
-        if not self.stuck:
-            self.open = [order for order in self.open if order.symbol != symbol]
+    def cancel(self, symbol: str, client_order_id: str) -> OrderAnswer:
+        self.cancels.append(client_order_id)
+        if client_order_id in self.stuck:
+            raise NetworkError("no answer")
+        found = [order for order in self.open if (order.symbol, order.client_order_id) == (symbol, client_order_id)]
+        self.open = [order for order in self.open if order not in found]
+        if not found or client_order_id.startswith("gone"):
+            raise ExchangeError(-2011, "Unknown order sent.")
+        return found[0]
 
 
 class Terminal:
@@ -76,10 +83,11 @@ class Terminal:
 
     def type(self, line: str, home: Path | None = None) -> int:
         console = Console(file=self.printed, width=80)
-        tools = Tools(now=lambda: NOW, connect=self.connect, console=console, wait=self.wait, ask=self.ask)
+        tools = Tools(now=lambda: NOW, console=console, wait=self.wait, ask=self.ask)
         parser = ArgumentParser()
         subparsers = parser.add_subparsers(dest="command")
-        commands = {command.name: command(tools) for command in (*COMMANDS, Breaker, Kill)}
+        made = (*(command(tools) for command in (*COMMANDS, Breaker)), Kill(tools, self.connect))
+        commands = {command.name: command for command in made}
         for name, command in commands.items():
             command.add_arguments(subparsers.add_parser(name))
         args = parser.parse_args(line.split())
@@ -129,11 +137,35 @@ class TestWithARunningSystem:
             monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port}")
         assert running.type("status") == 0
 
-    def test_kill_is_confirmed_and_leaves_the_marker_to_the_system(self, running: Terminal, served: Served) -> None:
+    def test_kill_is_marked_before_it_is_asked_for_and_then_confirmed(self, running: Terminal, served: Served) -> None:
+        running.venue = Venue([order("entry")])
         assert running.type("kill --reason drill --flatten") == 0
         assert served.told == [("kill", "drill", "http", True)]
         assert running.output == "Killed: the system confirms that it buys no more.\n"
-        assert not running.home.kill_active()
+        assert running.home.kill_reason() == "drill"
+        assert running.venue.cancels == []
+
+    def test_a_kill_confirmed_only_while_orders_are_cancelled_from_here_is_confirmed(
+        self, running: Terminal, served: Served
+    ) -> None:
+        served.orders_follow = False
+
+        class Slow(Venue):
+            def open_entries(self) -> Sequence[OrderAnswer]:
+                served.take_epoch()
+                threading.Event().wait(0.2)  # the server looks at its figures every few milliseconds
+                return super().open_entries()
+
+        running.venue = Slow([order("entry")])
+        assert running.type("kill") == 0
+        assert running.output == "Killed: the system confirms that it buys no more.\n"
+        assert running.venue.cancels == ["entry"]
+
+    def test_what_a_kill_came_to_is_one_document(self, running: Terminal) -> None:
+        assert running.type("kill --json") == 0
+        document = json.loads(running.output)
+        assert (document["confirmed"], document["marked"], document["cancelled"]) == (True, True, 0)
+        assert document["failures"] == []
 
     def test_resume_is_confirmed(self, running: Terminal, served: Served) -> None:
         served.figures = with_risk(kill_active=True)
@@ -259,21 +291,49 @@ class TestWithoutOne:
 
 
 class TestKillFromOutside:
-    def test_marks_the_kill_and_cancels_what_is_open(self, terminal: Terminal, closed_port: int) -> None:
+    def test_marks_the_kill_and_cancels_every_entry(self, terminal: Terminal, closed_port: int) -> None:
         terminal.runs_at(closed_port, venue="testnet")
-        terminal.venue = Venue([order("BTCUSDT"), order("ETHUSDT"), order("ETHUSDT")])
+        terminal.venue = Venue([order("a"), order("b"), order("gone")])
         assert terminal.type("kill --reason fire") == 0
         marker = json.loads(terminal.home.kill_file.read_text())
         assert marker == {"reason": "fire", "source": "command line", "since": NOW}
         assert terminal.venue.open == []
-        assert "Cancelled 3 open orders" in terminal.output
+        assert "Cancelled 2 entry orders" in terminal.output
+
+    def test_an_entry_that_was_on_its_way_at_the_first_look_is_cancelled_at_the_next(self, terminal: Terminal) -> None:
+        terminal.venue = Venue([order("a")], late=[order("b")])
+        assert terminal.type("kill --json") == 0
+        assert terminal.venue.open == []
+        document = json.loads(terminal.output)
+        assert (document["confirmed"], document["marked"], document["cancelled"]) == (False, True, 2)
+
+    def test_an_entry_that_cannot_be_cancelled_does_not_keep_the_others_from_it(
+        self, terminal: Terminal, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        terminal.venue = Venue([order("a"), order("b")], stuck=("a",))
+        assert terminal.type("kill") == 1
+        assert [left.client_order_id for left in terminal.venue.open] == ["a"]
+        assert "1 are still open" in capsys.readouterr().err
 
     def test_works_on_a_system_that_takes_connections_and_never_answers(self, terminal: Terminal) -> None:
         with socket.create_server(("127.0.0.1", 0)) as hung:
             terminal.runs_at(hung.getsockname()[1])
+            terminal.venue = Venue([order("a")])
             assert terminal.type("kill") == 0
         assert terminal.home.kill_active()
-        assert "did not answer within 1 s" in terminal.output
+        assert terminal.venue.open == []
+        assert "it may hang" in terminal.output
+
+    def test_works_on_a_system_that_ends_in_the_middle_of_its_answer(self, terminal: Terminal) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as dying:
+            terminal.runs_at(dying.getsockname()[1])
+            terminal.venue = Venue([order("a")])
+            thread = threading.Thread(target=lambda: dying.accept()[0].close())
+            thread.start()
+            assert terminal.type("kill") == 0
+            thread.join()
+        assert terminal.venue.open == []
+        assert "does not answer" in terminal.output
 
     def test_works_on_a_system_that_does_not_confirm(self, running: Terminal, served: Served) -> None:
         served.deaf = True
@@ -296,7 +356,7 @@ class TestKillFromOutside:
         [
             (lambda: Venue(error=NetworkError("time-out")), "time-out"),
             (lambda: Venue(error=ExchangeError(-2015, "Invalid API-key")), "code=-2015"),
-            (lambda: Venue([order("BTCUSDT")], stuck=True), "1 are still open"),
+            (lambda: Venue([order("a")], stuck=("a",)), "1 are still open, no answer"),
         ],
     )
     def test_orders_that_may_be_left_are_a_failure_but_the_mark_stays(
@@ -324,7 +384,8 @@ class TestKillFromOutside:
         self, terminal: Terminal, capsys: pytest.CaptureFixture[str]
     ) -> None:
         terminal.venue = Venue([order("BTCUSDT")])
-        terminal.home.kill_file.mkdir()
+        shutil.rmtree(terminal.home.data)
+        terminal.home.data.touch()
         assert terminal.type("kill") == 1
         assert "could not be marked" in capsys.readouterr().err
         assert terminal.venue.open == []

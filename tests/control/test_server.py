@@ -139,6 +139,13 @@ class TestKill:
         assert (answer.status, answer.json) == (200, {"active": True, "reason": "smoke"})
         assert served.told == [("kill", "smoke", "http", False)]
 
+    def test_is_not_acknowledged_before_anybody_who_sends_orders_has_said_a_word(
+        self, served: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(routes, "EFFECT_SECONDS", 0.05)
+        served.figures = replace(served.figures, orders={})
+        assert post(served, "/api/kill").status == 504
+
     def test_needs_no_body(self, served: Served) -> None:
         assert post(served, "/api/kill").json == {"active": True, "reason": "operator"}
 
@@ -164,6 +171,15 @@ class TestResume:
         answer = post(served, "/api/resume", json={"reason": "drill is over"})
         assert (answer.status, answer.json) == (200, {"active": False, "reason": "drill is over"})
 
+    def test_is_acknowledged_once_every_order_actor_has_heard_of_it_from_the_disk(
+        self, served: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(routes, "EFFECT_SECONDS", 0.05)
+        served.deaf, served.figures = True, with_risk(kill_active=False, epoch=2)
+        assert post(served, "/api/resume", json={"reason": "go"}).status == 504
+        served.take_epoch()
+        assert post(served, "/api/resume", json={"reason": "go"}).status == 200
+
     @pytest.mark.parametrize("request_body", [{}, {"json": {"reason": "  "}}])
     def test_needs_a_reason(self, served: Served, request_body: dict[str, Any]) -> None:
         assert post(served, "/api/resume", **request_body).status == 400
@@ -173,6 +189,12 @@ class TestResume:
         monkeypatch.setattr(routes, "EFFECT_SECONDS", 0.05)
         served.deaf, served.figures = True, with_risk(kill_active=True)
         assert post(served, "/api/resume", json={"reason": "go"}).status == 504
+
+    def test_says_what_still_forbids_it(self, served: Served) -> None:
+        served.deaf, served.figures = True, with_risk(kill_active=True, breach="daily loss -21 reached the limit of 20")
+        answer = post(served, "/api/resume", json={"reason": "go"})
+        assert (answer.status, "daily loss -21" in answer.json["error"]) == (409, True)
+        assert served.told == [("resume", "go", "http")]
 
 
 class TestOtherCommands:

@@ -56,7 +56,7 @@ class TestOrders:
         placed = buy(rest, price=D(29_000))
         assert (placed.status, placed.price, placed.fills) == (OrderStatus.NEW, D(29_000), ())
         [known] = rest.open_orders("BTCUSDT")
-        assert known == rest.order("BTCUSDT", "home-1") == rest.open_orders()[0]
+        assert known == rest.order("BTCUSDT", "home-1") == rest.open_orders()[0] == rest.open_entries()[0]
         assert (known.order_id, known.client_order_id) == (placed.order_id, "home-1")
         canceled = rest.cancel("BTCUSDT", "home-1")
         assert (canceled.status, canceled.client_order_id) == (OrderStatus.CANCELED, "home-1")

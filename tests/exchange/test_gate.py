@@ -89,6 +89,14 @@ class TestPauses:
         script.answers(b"<html>slow down</html>", 429, Retry_After="17")
         assert refusal(lambda: buy(pair[0])).retry_after == 17.0
 
+    def test_what_a_kill_has_to_cancel_is_read_when_all_other_reading_is_held_back(
+        self, script: Scripted, pair: tuple[BinanceRest, BinanceRest]
+    ) -> None:
+        script.answers([], X_MBX_USED_WEIGHT_1M="5900")
+        pair[0].open_orders()
+        assert isinstance(refusal(pair[0].open_orders), HeldBack)
+        assert pair[0].open_entries() == ()
+
     @pytest.mark.parametrize(("status", "sent"), [(429, True), (418, False)])
     def test_a_cancel_goes_out_during_a_pause_but_not_while_the_address_is_banned(
         self, script: Scripted, pair: tuple[BinanceRest, BinanceRest], status: int, sent: bool

@@ -36,8 +36,14 @@ def no_ids() -> str:
     raise AssertionError("a new id was asked for")
 
 
+SPARE = "data/KILL.spare"
+
+
 def files(home: Home) -> set[str]:
-    return {str(path.relative_to(home.path)) for path in home.path.rglob("*") if path.is_file()}
+    """What there is besides the spare marker."""
+    found = {str(path.relative_to(home.path)) for path in home.path.rglob("*") if path.is_file()}
+    assert SPARE in found
+    return found - {SPARE}
 
 
 def test_a_home_that_is_only_named_writes_nothing(tmp_path: Path) -> None:
@@ -48,7 +54,7 @@ def test_a_home_that_is_only_named_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_preparing_makes_the_directories_and_no_file_and_can_be_repeated(home: Home) -> None:
+def test_preparing_makes_the_directories_and_a_spare_marker_and_can_be_repeated(home: Home) -> None:
     home.prepare()
     assert {path.name for path in home.path.iterdir()} == {"logs", "data", "artifacts"}
     assert files(home) == set()
@@ -159,11 +165,62 @@ def test_a_marker_can_be_set_where_no_system_ever_ran(tmp_path: Path) -> None:
     assert home.kill_active()
 
 
-def test_a_marker_that_cannot_be_written_is_said_and_leaves_nothing_behind(home: Home) -> None:
-    home.kill_file.mkdir()
+def test_a_marker_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
     with pytest.raises(OSError, match="directory"):
+        Home(tmp_path).write_kill("too hot", "operator", SINCE)
+
+
+@pytest.fixture
+def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("thunes.storage.home.write_whole", write)
+
+
+@pytest.mark.usefixtures("no_room")
+def test_a_marker_without_room_for_its_reason_is_an_empty_one(home: Home) -> None:
+    home.write_kill("too hot", "operator", SINCE)
+    assert home.kill_file.read_bytes() == b""
+    assert home.kill_active()
+
+
+def test_a_marker_without_room_for_a_name_is_the_spare_one(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.prepare()
+
+    def touch(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr("thunes.storage.home.write_whole", touch)
+        full.setattr(Path, "touch", touch)
         home.write_kill("too hot", "operator", SINCE)
-    assert files(home) == set()
+        assert home.kill_active()
+        assert home.kill_reason() == "killed while the disk had no room for the reason"
+        home.clear_kill()
+        assert not home.kill_active()
+        assert not home.spare_kill_file.exists()
+        with pytest.raises(OSError, match=r"KILL\.spare"):
+            home.write_kill("again", "operator", SINCE)
+    home.clear_kill()
+    home.prepare()
+    assert home.spare_kill_file.exists()
+
+
+def test_a_directory_in_the_marker_s_place_is_a_kill_and_goes_when_it_is_cleared(home: Home) -> None:
+    home.kill_file.mkdir()
+    home.write_kill("too hot", "operator", SINCE)
+    assert (home.kill_active(), home.kill_file.is_dir()) == (True, True)
+    home.clear_kill()
+    assert not home.kill_active()
+
+
+def test_a_marker_that_cannot_be_cleared_is_said_and_holds(home: Home) -> None:
+    (home.kill_file / "something").mkdir(parents=True)
+    with pytest.raises(OSError, match="not empty"):
+        home.clear_kill()
+    assert home.kill_active()
 
 
 def test_many_who_kill_at_once_all_succeed_and_one_marker_stands(home: Home) -> None:

@@ -9,17 +9,16 @@ import http.client
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console
 
 from thunes.control.view import status_view
 from thunes.control.watch import FullScreen, JsonLines, Tables, watch
-from thunes.domain.market import OrderAnswer
 from thunes.errors import OperatorError, ThunesError
 from thunes.storage.home import Home
 
@@ -38,25 +37,15 @@ class Refused(ThunesError):
     """The system answered and said no, in its own words."""
 
 
-class Rest(Protocol):
-    """The venue, as far as a kill from outside needs it (`thunes.exchange.binance.BinanceRest`)."""
-
-    def sync_clock(self) -> None: ...
-    def open_orders(self) -> Sequence[OrderAnswer]: ...
-    def cancel_all(self, symbol: str) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What the command line hands to its commands.
 
-    `now` is the wall clock in RFC 3339. `connect` gives the venue of a home, signed in as its account, or None where
-    address or keys are not known. `wait` sleeps for seconds. `ask` puts a question to the person; None where no person
-    is there to answer.
+    `now` is the wall clock in RFC 3339. `wait` sleeps for seconds. `ask` puts a question to the person; None where no
+    person is there to answer.
     """
 
     now: Callable[[], str]
-    connect: Callable[[Home], Rest | None]
     console: Console
     wait: Callable[[float], None]
     ask: Callable[[str], str] | None

@@ -13,7 +13,7 @@ from thunes.control import api
 from thunes.control.guard import Guard
 from thunes.control.json_http import bad_request, command_body, flag, number, reply, text
 from thunes.control.metrics import Metrics
-from thunes.domain.figures import RiskFigures, SystemFigures
+from thunes.domain.figures import SystemFigures
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class Views:
 
 
 class Actions:
-    """What may be done. Kill, resume and a breaker's reset answer when the figures show the effect, or 504."""
+    """What may be done, answered when the figures show the effect, or with 504; a resume in vain with 409."""
 
     def __init__(self, figures: Figures, commands: Commands, stopping: asyncio.Event) -> None:
         self._figures = figures
@@ -166,7 +166,10 @@ class Actions:
         if not reason:
             raise bad_request('Say why trading may go on: {"reason": "..."}.')
         self._commands.resume(reason, SOURCE)
-        if not await self._until(lambda now: now.risk is not None and not now.risk.kill_active):
+        risk = self._figures().risk
+        if risk is not None and risk.kill_active and risk.breach:
+            return reply({"error": f"Not resumed: {risk.breach}. Resume again when that is over."}, 409)
+        if not await self._until(_resumed):
             return reply({"error": "The resume was sent but not confirmed in time; look at /api/status."}, 504)
         return reply({"active": False, "reason": reason})
 
@@ -208,9 +211,18 @@ class Actions:
 
 
 def _killed(now: SystemFigures) -> bool:
-    """The kill is in the books, and every sender of orders refuses what was approved before it."""
-    risk: RiskFigures | None = now.risk
-    return risk is not None and risk.kill_active and all(of.epoch >= risk.epoch for of in now.orders.values())
+    """The kill is on the disk, and every sender of orders refuses what was approved before it."""
+    return now.risk is not None and now.risk.kill_active and _heard_of(now.risk.epoch, now)
+
+
+def _resumed(now: SystemFigures) -> bool:
+    """The end of the kill is on the disk: the senders of orders hear of it from there."""
+    return now.risk is not None and not now.risk.kill_active and _heard_of(now.risk.epoch, now)
+
+
+def _heard_of(epoch: int, now: SystemFigures) -> bool:
+    """Whether every sender of orders has this epoch. Where none has said anything yet, nobody knows."""
+    return bool(now.orders) and all(of.epoch >= epoch for of in now.orders.values())
 
 
 @web.middleware

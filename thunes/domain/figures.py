@@ -118,6 +118,8 @@ class RiskFigures:
     """(outcome, reason) to count; outcome is approved or rejected, an approval's reason is empty."""
     paused: bool = False
     """A person wants nothing new to be bought."""
+    breach: str = ""
+    """What activates the kill switch by itself and keeps it on while it lasts, in words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from thunes.domain.books import ZERO, Books
 from thunes.domain.filters import SymbolRules, order_violation
 from thunes.messages import OrderType, Side, SubmitOrder, Tick
 
+DIFFER = "books and exchange differ: "
 MINUTE_NS = 60_000_000_000
 
 
@@ -53,6 +54,8 @@ class RiskState:
     synced: bool = False
     halted: bool = False
     """The system is stopping: nothing new."""
+    mismatch: str = ""
+    """How books and exchange differ, once that lasts; until they agree."""
     ticks: dict[str, Tick] = field(default_factory=dict)
     sent_ns: deque[int] = field(default_factory=deque)
     """When approvals of the last minute were given, on the monotonic clock."""
@@ -121,13 +124,21 @@ def refusal(state: RiskState, order: SubmitOrder, now_ns: int) -> str | None:
 
 
 def breach(state: RiskState) -> str | None:
-    """The limit whose breach activates the kill switch by itself, in words, or None."""
+    """What activates the kill switch by itself, and forbids to resume while it lasts, in words; or None."""
     loss = state.daily_pnl()
     if loss <= -state.limits.max_daily_loss:
         return f"daily loss {loss:.4f} reached the limit of {state.limits.max_daily_loss}"
     if state.drawdown() >= state.limits.max_drawdown:
         return f"drawdown {state.drawdown():.4f} reached the limit of {state.limits.max_drawdown}"
+    if state.mismatch:
+        return DIFFER + state.mismatch
     return None
+
+
+def mismatch_killed_for(books: Books) -> str:
+    """How books and exchange differed when that activated the kill switch that is on; empty when something else did."""
+    differ = books.kill_active and books.kill_reason.startswith(DIFFER)
+    return books.kill_reason.removeprefix(DIFFER) if differ else ""
 
 
 def _synced(state: RiskState, order: SubmitOrder, _now_ns: int) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from thunes.domain.books import ZERO
 from thunes.domain.figures import PositionFigures, RiskFigures
-from thunes.domain.risk import RiskState
+from thunes.domain.risk import RiskState, breach
 
 
 def risk_figures(state: RiskState, decisions: Mapping[tuple[str, str], int]) -> RiskFigures:
@@ -32,6 +32,7 @@ def risk_figures(state: RiskState, decisions: Mapping[tuple[str, str], int]) -> 
         max_positions=state.limits.max_positions,
         cool_down_until_ms=state.cool_down_until_ms(),
         decisions=dict(decisions),
+        breach=breach(state) or "",
     )
 
 

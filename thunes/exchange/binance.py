@@ -13,6 +13,7 @@ from thunes.domain.market import AccountBalances, Fill, OrderAnswer, OwnTrade
 from thunes.errors import ExchangeError, NetworkError
 from thunes.exchange import answers
 from thunes.exchange.answers import plain
+from thunes.exchange.last_look import Unless
 from thunes.exchange.rest import RestClient
 from thunes.messages import Candle, OrderType, PublicTrade, Side, TimeInForce
 
@@ -95,6 +96,11 @@ class BinanceRest(RestClient):
         params = {"symbol": symbol} if symbol is not None else {}
         return self._call(answers.orders, partial(self._client.get_open_orders, **params))
 
+    def open_entries(self) -> tuple[OrderAnswer, ...]:
+        """Every BUY that is open on the account, asked for as urgently as the cancels that need to know them."""
+        found = self._call(answers.orders, self._client.get_open_orders, Kind.CANCEL)
+        return tuple(order for order in found if order.side is Side.BUY)
+
     def order(self, symbol: str, client_order_id: str) -> OrderAnswer:
         """What the exchange knows of an order, without its fills; ExchangeError -2013 when it knows none."""
         request = partial(self._client.get_order, symbol=symbol, origClientOrderId=client_order_id)
@@ -140,9 +146,12 @@ class BinanceRest(RestClient):
         stop_price: Decimal | None = None,
         client_order_id: str,
         time_in_force: TimeInForce = TimeInForce.GTC,
+        unless: Unless | None = None,
     ) -> OrderAnswer:
-        """Send one order, once, and return the full answer with its fills.
+        """Send one order, once, and return the full answer with its fills; KilledMeanwhile, and no order, `unless`.
 
+        That is looked at when all but the order has been sent, each time that it is: a process may be stopped for
+        minutes between any two of its lines, and must not buy on what was true before.
         `time_in_force` is sent for the types that take one: LIMIT, STOP_LOSS_LIMIT and TAKE_PROFIT_LIMIT.
         """
         params: dict[str, Any] = {
@@ -159,7 +168,8 @@ class BinanceRest(RestClient):
             params["stopPrice"] = plain(stop_price)
         if order_type in WITH_TIME_IN_FORCE:
             params["timeInForce"] = str(time_in_force)
-        return self._call(answers.order, partial(self._client.create_order, **params), Kind.PLACE, 1)
+        request = self._looking(unless, partial(self._client.create_order, **params))
+        return self._call(answers.order, request, Kind.PLACE, 1)
 
     def place_oco(
         self,

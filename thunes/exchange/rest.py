@@ -17,9 +17,10 @@ from binance.exceptions import BinanceAPIException, BinanceRequestException
 
 from thunes.domain.budget import TOO_MANY_REQUESTS, Kind, Pause
 from thunes.domain.figures import ExchangeFigures
-from thunes.errors import ExchangeError, NetworkError
+from thunes.errors import ExchangeError, HeldBack, NetworkError
 from thunes.exchange import keys
 from thunes.exchange.gate import Gate, retry_after_s
+from thunes.exchange.last_look import LastLook, Unless
 
 T = TypeVar("T")
 
@@ -102,6 +103,20 @@ class RestClient:
                 self.sync_clock(Kind.CANCEL if kind is Kind.CANCEL else Kind.SESSION)
             return self._answer(shape, request, kind, orders)
 
+    def _looking(self, unless: Unless | None, request: Callable[[], Any]) -> Callable[[], Any]:
+        """The request, whose body goes out only if nothing has come up by then."""
+        if unless is None:
+            return request
+
+        def look_and_send() -> Any:
+            self._client.session.auth = LastLook(unless)
+            try:
+                return request()
+            finally:
+                self._client.session.auth = None
+
+        return look_and_send
+
     def _answer(self, shape: Callable[[Any], T], request: Callable[[], Any], kind: Kind, orders: int = 0) -> T:
         """The answer to one request, in the shape wanted; HeldBack where the gate does not let it out.
 
@@ -117,6 +132,9 @@ class RestClient:
             ours, pause = self._ours(error, client.response)
             counted = isinstance(ours, NetworkError)
             raise ours from error
+        except HeldBack:
+            counted = False
+            raise
         finally:
             headers = {} if client.response is None else client.response.headers
             self.gate.settle(ticket, headers, counted=counted, pause=pause)

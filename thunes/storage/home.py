@@ -15,6 +15,7 @@ from thunes.storage.durable import sync_directory, write_whole
 
 HOME_ID_LENGTH = 8
 OWNER_ALONE = 0o600
+NO_ROOM = '{"reason": "killed while the disk had no room for the reason", "source": "spare"}'
 
 
 class Home:
@@ -32,6 +33,7 @@ class Home:
         self.exchange_database = self.data / "exchange.db"
         self.run_file = self.data / "run.json"
         self.kill_file = self.data / "KILL"
+        self.spare_kill_file = self.data / "KILL.spare"
         self.token_file = self.data / "control.token"
         self.home_file = self.data / "home.json"
         self.lock_file = self.data / "lock"
@@ -45,6 +47,7 @@ class Home:
             raise OperatorError(
                 f"The home {self.path} cannot be made ({error.strerror}); choose another --home."
             ) from error
+        self._keep_spare()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -128,15 +131,40 @@ class Home:
             return "a kill marker whose reason cannot be read"
 
     def write_kill(self, reason: str, source: str, since: str) -> None:
-        """Put the marker on the disk; OSError when that fails."""
-        self.data.mkdir(parents=True, exist_ok=True)
-        _write(self.kill_file, json.dumps({"reason": reason, "source": source, "since": since}))
+        """Put the marker on the disk, without a reason where there is no room for one; OSError when there is none then.
+
+        That it is there is what counts: a file without a byte in it, and a directory, are a kill as well.
+        """
+        try:
+            self.data.mkdir(parents=True, exist_ok=True)
+            _write(self.kill_file, json.dumps({"reason": reason, "source": source, "since": since}))
+        except OSError:
+            self._mark_without_room()
+
+    def _mark_without_room(self) -> None:
+        """A name needs less than a file: an empty one takes no block, and one that is renamed not even an inode."""
+        try:
+            self.kill_file.touch(OWNER_ALONE)
+        except OSError:
+            self.spare_kill_file.rename(self.kill_file)
+        sync_directory(self.data)
 
     def clear_kill(self) -> None:
         """Take the marker off the disk; OSError when that fails, and then it holds."""
-        with suppress(FileNotFoundError):
+        try:
             self.kill_file.unlink()
-            sync_directory(self.data)
+        except FileNotFoundError:
+            return
+        except (IsADirectoryError, PermissionError):
+            self.kill_file.rmdir()
+        sync_directory(self.data)
+        self._keep_spare()
+
+    def _keep_spare(self) -> None:
+        """Have a marker ready for when there is no room for one. A disk that is full by now is for others to say."""
+        if not self.spare_kill_file.exists():
+            with suppress(OSError):
+                _write(self.spare_kill_file, NO_ROOM)
 
     # --- the running system ---
 

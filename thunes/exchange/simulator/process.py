@@ -19,6 +19,7 @@ import orjson
 from thunes.errors import NetworkError, OperatorError
 from thunes.exchange.simulator.embedded import Embedded
 from thunes.exchange.simulator.fault_kinds import UnknownFault, from_flag
+from thunes.exchange.simulator.limits import LimitSettings
 from thunes.exchange.simulator.live_source import REST, STREAM, LiveSettings
 from thunes.exchange.simulator.loopback import PortInUse
 from thunes.exchange.simulator.options import Delay, Options, Trouble
@@ -71,6 +72,12 @@ def at_most(most: float) -> Callable[[str], float]:
         return value
 
     return read
+
+
+def at_least_one(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
 
 
 def fault(text: str) -> tuple[str, Mapping[str, Any]]:
@@ -134,6 +141,13 @@ def add_realism(parser: argparse.ArgumentParser) -> None:
         help="of what is displayed at its price, what is ahead of a resting order; default 1, all of it",
     )
     parser.add_argument(
+        "--order-limit",
+        type=at_least_one,
+        default=LimitSettings().orders_per_10s,
+        metavar="N",
+        help="unfilled orders that an account may place in ten seconds; default %(default)s",
+    )
+    parser.add_argument(
         "--latency",
         type=at_most(LONGEST_LATENCY_S),
         default=USUAL.median_s,
@@ -177,6 +191,12 @@ def run(arguments: argparse.Namespace) -> int:
         return FAILED
 
 
+def limits(order_limit: int) -> LimitSettings:
+    """The exchange's own, or with more orders, and with the request weight that these and their cancels need."""
+    weight = max(LimitSettings().weight_per_minute, order_limit * 6 * 2)
+    return LimitSettings(orders_per_10s=order_limit, weight_per_minute=weight)
+
+
 def options_of(arguments: argparse.Namespace) -> Options:
     """Raises OperatorError for a public key that is none, and for a pace of the live market."""
     if arguments.source == LIVE and arguments.speed is not None:
@@ -195,6 +215,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
         taker_fee=arguments.taker_fee,
         queue_ahead=arguments.queue_ahead,
         balance=arguments.balance,
+        limits=limits(arguments.order_limit),
         delay=Delay(arguments.latency, arguments.latency_spread, arguments.seed),
         trouble=Trouble(tuple(arguments.fault), arguments.fault_rate, arguments.fault_seed, arguments.control_port),
         live=LiveSettings(rest=arguments.live_rest, stream=arguments.live_stream, seed=os.getpid()),
