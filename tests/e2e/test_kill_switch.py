@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import resource
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.killing import activations, command, named, refusals
 from tests.e2e.support import Exchange, Thunes, clean_environment, events, exchange, thunes, wait_for
-from thunes.domain.journal import AuditEvent
 from thunes.exchange.binance import BinanceRest
 from thunes.messages import Side
 from thunes.storage.home import Home
@@ -42,33 +38,6 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("config") / "unhindered.toml"
     path.write_text(UNHINDERED)
     return path
-
-
-Completed = subprocess.CompletedProcess[str]
-
-
-def command(*words: str, home: Path, env: dict[str, str] | None = None, **more: Any) -> Completed:
-    return subprocess.run(
-        [sys.executable, "-m", "thunes", *words, "--home", str(home)],
-        capture_output=True,
-        text=True,
-        env=env or clean_environment(),
-        check=False,
-        timeout=30,
-        **more,
-    )
-
-
-def named(home: Path, *names: str, after: int = 0) -> list[AuditEvent]:
-    return [event for event in events(home) if event.event in names and event.seq > after]
-
-
-def activations(home: Path, after: int = 0) -> list[AuditEvent]:
-    return named(home, "KILL_SWITCH_ACTIVATED", after=after)
-
-
-def refusals(home: Path, after: int = 0) -> list[AuditEvent]:
-    return [event for event in named(home, "TRADE_REJECTED", after=after) if event.reason == "KILL_SWITCH"]
 
 
 def last_seq(home: Path) -> int:
@@ -276,82 +245,3 @@ def test_a_kill_is_on_the_disk_when_it_is_acknowledged(tmp_path: Path, config: P
         wait_for(lambda: refusals(home, activation.seq), what="a refusal")
         assert system.stop() == 0
     assert activations(home) == [activation]
-
-
-# --- a disk without room ---
-
-
-def assert_killed_at_its_next_start(home: Path) -> None:
-    with thunes(home) as system:
-        wait_for(lambda: (system.status() or {"kill_switch": {}})["kill_switch"].get("active"), what="the kill")
-        assert system.stop() == 0, system.said()
-    assert len(activations(home)) == 1
-
-
-def no_file_may_grow() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-
-
-def test_a_kill_that_may_write_no_byte_is_marked_all_the_same(tmp_path: Path) -> None:
-    Home(tmp_path).prepare()
-    done = command("kill", home=tmp_path, preexec_fn=no_file_may_grow)
-    assert done.returncode == 0, done.stderr
-    assert Home(tmp_path).kill_file.read_bytes() == b""
-    assert_killed_at_its_next_start(tmp_path)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """A file system of its own, made with these options."""
-    path = tmp_path / "disk"
-    path.mkdir()
-
-    def mount(options: str) -> Path:
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)], capture_output=True, check=False
-        )
-        if done.returncode:
-            pytest.skip(f"a file system cannot be mounted here: {done.stderr.decode().strip()}")
-        return path
-
-    yield mount
-    subprocess.run(["umount", str(path)], capture_output=True, check=False)
-
-
-def fill_blocks(disk: Path) -> None:
-    with (disk / "filler").open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-        except OSError:
-            return
-
-
-def fill_names(disk: Path) -> None:
-    try:
-        for number in range(1_000_000):
-            os.close(os.open(disk / f"filler.{number}", os.O_CREAT))
-    except OSError:
-        return
-
-
-@pytest.mark.parametrize(
-    ("fill", "reason"),
-    [
-        (fill_blocks, "a kill marker whose reason cannot be read"),
-        (fill_names, "killed while the disk had no room for the reason"),
-    ],
-)
-def test_a_kill_on_a_full_disk_is_marked_and_holds_when_there_is_room_again(
-    small_disk: Callable[[str], Path], fill: Callable[[Path], None], reason: str
-) -> None:
-    disk = small_disk("size=32m,nr_inodes=200")
-    home = disk / "home"
-    Home(home).prepare()
-    fill(disk)
-    done = command("kill", "--reason", "fire", home=home)
-    assert done.returncode == 0, done.stderr
-    assert Home(home).kill_reason() == reason
-    for filler in disk.glob("filler*"):
-        filler.unlink()
-    assert_killed_at_its_next_start(home)
