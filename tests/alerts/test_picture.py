@@ -134,6 +134,14 @@ def test_fills_are_marked_on_the_line_and_those_beside_it_left_out() -> None:
     assert drawn(UPWARD, fills=fills[2:]).tobytes() == bare.tobytes()
 
 
+def test_a_fill_at_the_very_moment_of_the_only_point_is_marked_there() -> None:
+    marked = drawn(HILL[:1], fills=[(MIDNIGHT, "SELL")])
+    at = [(x, y) for x, y in places_of(marked, colour(SIDES["SELL"][1])) if y > HEIGHT / 4]
+
+    assert all(abs(x - dot[0]) < 20 and abs(y - dot[1]) < 20 for x, y in at for dot in line(marked))
+    assert at
+
+
 def test_a_title_is_text_whatever_it_holds() -> None:
     assert line(drawn(HILL, title="$100 \\frac{ $"))
 
@@ -154,6 +162,11 @@ def test_an_axis_is_labelled_with_round_numbers() -> None:
         "10,001.50",
         "10,002.00",
     ]
+
+
+@pytest.mark.parametrize("amount", ["0", "1e400", "-1e400", "1e-400", "10000"])
+def test_an_axis_of_one_amount_has_it_in_the_middle(amount: str) -> None:
+    assert Scale.of([D(amount)]).place(D(amount)) == 0.5
 
 
 AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False).map(picture.DIGITS.create_decimal)
@@ -210,6 +223,14 @@ def test_a_home_that_cannot_be_written_to_does_not_matter(
 
     assert asked_for(UPWARD) is not None
     assert caplog.records == []
+
+
+def test_a_home_that_can_be_written_to_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "MPLCONFIGDIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+
+    assert asked_for(UPWARD) is not None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_equity_that_is_no_number_gives_a_warning_and_no_picture(caplog: pytest.LogCaptureFixture) -> None:

@@ -51,7 +51,7 @@ def test_a_day_of_trading() -> None:
         "Rejected by risk 5: 3 COOL_DOWN, 2 POSITION_LIMIT",
         "Orders refused 1: 1 code -2010",
         "Unknown orders 3: 1 found, 1 never arrived, 1 still open",
-        "Incidents: 1 kill switch, 2 disconnects",
+        "Incidents: kill switch 1, disconnects 2",
         "Journal 00:00 to 23:59 UTC, 1,512 events",
     ]
 
@@ -107,7 +107,8 @@ def test_a_rare_reason_gives_way_to_the_frequent() -> None:
         ("1.239", "1.24"),
         ("-1.239", "-1.24"),
         ("0.5", "0.50"),
-        ("0.00012300", "0.000123"),
+        ("-0.05136848", "-0.0514"),
+        ("0.00012300", "0.00012"),
         ("1E-8", "0.00000001"),
         ("1.26E-12", "0.0000000000013"),
     ],

@@ -129,6 +129,18 @@ def test_what_names_no_time_belongs_to_the_newest_day_that_was_named() -> None:
     assert day((0, replayed), (1, about("ACTOR_RESTARTED")), name=MONDAY).events == 0
 
 
+def test_what_was_late_does_not_bring_the_day_back() -> None:
+    lines = journal(
+        (0, MIDNIGHTS[0]),
+        (24, MIDNIGHTS[1]),
+        (24.01, fill(Side.SELL, "50", 23.99, 2)),
+        (24.02, about("ACTOR_RESTARTED")),
+    )
+
+    assert Day.fold(lines).happened["ACTOR_RESTARTED"] == 0
+    assert Day.fold(lines, TUESDAY).happened["ACTOR_RESTARTED"] == 1
+
+
 def test_before_any_day_is_named_the_walls_clock_tells() -> None:
     lines = journal((-1, about("SYSTEM_STARTED")), (1, about("ACTOR_RESTARTED")))
 

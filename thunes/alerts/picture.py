@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 WIDTH, HEIGHT, DPI = 1000, 500, 100
 SIGNATURE, LAST_CHUNK = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 LEAST_PRIORITY = 19
-HANDED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "TMPDIR")
+HANDED_ON = ("PATH", "HOME", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "TMPDIR")
 """Of our environment, which holds keys."""
 PAPER, INK, GRID, LINE = "#ffffff", "#1c2733", "#d5dbe1", "#1565c0"
 SIDES = {"BUY": ("^", "#2e7d32", "bought"), "SELL": ("v", "#c62828", "sold")}
@@ -75,7 +75,7 @@ async def _drawn_apart(document: bytes) -> tuple[bytes, str]:
     with tempfile.TemporaryDirectory(prefix="thunes-picture-") as folder:
         # matplotlib keeps its settings and a list of fonts there; our own HOME may be read-only.
         environ = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
-        environ |= {"MPLCONFIGDIR": folder, "HOME": folder, "OPENBLAS_NUM_THREADS": "1"}
+        environ |= {"MPLCONFIGDIR": folder, "OPENBLAS_NUM_THREADS": "1"}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "thunes.alerts.picture"),
             stdin=asyncio.subprocess.PIPE,
@@ -157,7 +157,6 @@ def draw(document: dict[str, Any]) -> bytes:
             "axes.labelcolor": INK,
             "xtick.color": INK,
             "ytick.color": INK,
-            "agg.path.chunksize": 10_000,  # a longer path is too much for agg
         }
     )
     from matplotlib.figure import Figure
@@ -176,7 +175,7 @@ def draw(document: dict[str, Any]) -> bytes:
         axes.set(xticks=[], yticks=[])
         axes.text(0.5, 0.5, "No equity is known of this day.", ha="center", va="center", transform=axes.transAxes)
     written = BytesIO()
-    figure.savefig(written, format="png", dpi=DPI, facecolor=PAPER, transparent=False)
+    figure.savefig(written, format="png", dpi=DPI, facecolor=PAPER)
     return written.getvalue()
 
 

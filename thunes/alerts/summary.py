@@ -67,7 +67,7 @@ def _troubles(day: Day) -> Iterator[str]:
         ("disconnects", "STREAM_DISCONNECTED"),
         ("mismatches", "RECONCILIATION_MISMATCH"),
     )
-    found = [f"{day.happened[event]:,} {kind}" for kind, event in kinds if day.happened[event]]
+    found = [f"{kind} {day.happened[event]:,}" for kind, event in kinds if day.happened[event]]
     yield f"Incidents: {', '.join(found) or 'none'}"
 
 
@@ -77,8 +77,8 @@ def _span(day: Day) -> str:
 
 
 def amount(value: Decimal, *, signed: bool = False) -> str:
-    """An amount of money without an exponent: cents from 1 on, below it 8 digits or the first two that are not 0."""
-    places = 2 if not value or abs(value) >= 1 else max(8, 1 - value.adjusted())
+    """An amount of money without an exponent: cents from 1 on, below it 4 digits or the first two that are not 0."""
+    places = 2 if not value or abs(value) >= 1 else max(4, 1 - value.adjusted())
     return _number(value, places, signed)
 
 

@@ -134,7 +134,7 @@ class Day:
 
     def _begin(self, event: JournalEvent) -> None:
         """What the wall's clock took for this day and came before its first tick was still the day before."""
-        if self.start is None and not self.is_over and "equity" in event.metadata:
+        if self.start is None and "equity" in event.metadata:
             self.start, self.end = Decimal(event.metadata["equity"]), None
             self.points = [(_wall_ms(event), self.start)]
 
