@@ -124,7 +124,7 @@ def test_a_subcommand_imports_what_it_needs_alone() -> None:
     assert [name for name in others if name in loaded] == []
 
 
-@pytest.mark.parametrize("command", [*COMMANDS[:-1], "audit verify", "audit show", "audit export"])
+@pytest.mark.parametrize("command", [*COMMANDS[:-2], "audit verify", "audit show", "audit export", "rodage drill kill"])
 def test_every_subcommand_takes_a_home_and_a_config(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([*command.split(), "--help"])

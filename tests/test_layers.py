@@ -40,7 +40,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "thunes.live": FOUNDATION | {"thunes.control"},
     # A drill hears the account's stream by itself, and finds its system as a person does.
     "thunes.rodage": FOUNDATION
-    | {"thunes.rodage", "thunes.exchange", "thunes.storage", "thunes.strategies", "thunes.venue"},
+    | {"thunes.rodage", "thunes.exchange", "thunes.storage", "thunes.strategies", "thunes.venue", "thunes.parsers"}
+    | {"thunes.terminal"},
     "thunes.verdict": FOUNDATION | {"thunes.storage"},
     "thunes.account": FOUNDATION,
     "thunes.alerts": FOUNDATION | {"thunes.alerts"},
