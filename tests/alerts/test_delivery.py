@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time
 import pytest
 
 from thunes.alerts.alert import Alert, Due, Level, Outcome
-from thunes.alerts.delivery import LONGEST_WAIT_S, REFUSED_WAIT_S, Delivery, QuietHours, text_of
+from thunes.alerts.delivery import FIRST_WAIT_S, LONGEST_WAIT_S, REFUSED_WAIT_S, Delivery, QuietHours, text_of
 
 ALL, LOUD = "telegram:1", "telegram:-2"
 S = 1_000_000_000
@@ -78,11 +78,11 @@ def test_it_waits_longer_each_time_up_to_a_limit_and_shortly_again_after_a_succe
     one = delivery()
     waits = [one.ended(failed(), 0) for _ in range(9)]
     assert waits == sorted(waits)
-    assert (waits[0], waits[-1]) == (1.0, LONGEST_WAIT_S)
-    assert not one.may_send(ALL, int(59.9 * S))
-    assert one.may_send(ALL, 60 * S)
+    assert (waits[0], waits[-1]) == (FIRST_WAIT_S, LONGEST_WAIT_S)
+    assert not one.may_send(ALL, int((LONGEST_WAIT_S - 0.1) * S))
+    assert one.may_send(ALL, int(LONGEST_WAIT_S * S))
     one.ended(Outcome(ALL, (1,), True, "sent"), 0)
-    assert one.ended(failed(), 0) == 1.0
+    assert one.ended(failed(), 0) == FIRST_WAIT_S
 
 
 def test_it_waits_as_long_as_it_was_asked_to() -> None:

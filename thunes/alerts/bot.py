@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +30,8 @@ LONGEST_BACKOFF_S = 60.0
 LONGEST_TEXT = 4096
 """In UTF-16 code units, as Telegram counts."""
 LONGEST_CAPTION = 1024
+os.environ.setdefault("PTB_TIMEDELTA", "true")
+"""The library gives durations as such then, and does not warn that some day it will."""
 UPDATES = ["message", "callback_query"]
 
 
@@ -160,7 +163,7 @@ def _who(message: Message) -> str:
 def _why_not(error: TelegramError) -> tuple[str, str, float]:
     """A word for the metrics, a sentence without the token, and the seconds that Telegram asked for."""
     if isinstance(error, RetryAfter):
-        wait = error.retry_after
+        wait: Any = error.retry_after  # in seconds, where the environment has it so
         return "limited", "too many messages", wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
     if isinstance(error, InvalidToken):
         return "refused", "the bot's token is refused", 0.0
