@@ -161,6 +161,28 @@ class TestWithARunningSystem:
         assert running.output == "Killed: the system confirms that it buys no more.\n"
         assert running.venue.cancels == ["entry"]
 
+    def test_a_kill_confirmed_while_the_way_to_the_venue_is_prepared_cancels_nothing_from_here(
+        self, running: Terminal, served: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        served.orders_follow, venue = False, Venue([order("entry")])
+
+        def connect(_home: Home) -> Rest:
+            served.take_epoch()
+            threading.Event().wait(0.2)  # the server looks at its figures every few milliseconds
+            return venue
+
+        monkeypatch.setattr(running, "connect", connect)
+        assert running.type("kill") == 0
+        assert running.output == "Killed: the system confirms that it buys no more.\n"
+        assert venue.cancels == []
+
+    def test_a_system_that_refuses_to_kill_has_confirmed_nothing(self, running: Terminal) -> None:
+        running.home.token_file.write_text("of another time")
+        running.venue = Venue([order("entry")])
+        assert running.type("kill") == 0
+        assert "confirms" not in running.output
+        assert running.venue.open == []
+
     def test_what_a_kill_came_to_is_one_document(self, running: Terminal) -> None:
         assert running.type("kill --json") == 0
         document = json.loads(running.output)

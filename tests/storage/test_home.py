@@ -208,6 +208,13 @@ def test_a_marker_without_room_for_a_name_is_the_spare_one(home: Home, monkeypat
     assert home.spare_kill_file.exists()
 
 
+def test_a_spare_marker_that_was_used_is_replaced_at_the_resume(home: Home) -> None:
+    home.prepare()
+    home.spare_kill_file.rename(home.kill_file)
+    home.clear_kill()
+    assert home.spare_kill_file.exists()
+
+
 def test_a_directory_in_the_marker_s_place_is_a_kill_and_goes_when_it_is_cleared(home: Home) -> None:
     home.kill_file.mkdir()
     home.write_kill("too hot", "operator", SINCE)
