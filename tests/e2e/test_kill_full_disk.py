@@ -32,7 +32,7 @@ def files_up_to(size: int) -> Callable[[], None]:
 
 
 @pytest.mark.slow
-def test_a_journal_that_cannot_be_written_kills_and_the_next_start_is_killed(tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_kills_and_the_next_start_is_killed(tmp_path: Path) -> None:
     home, config = tmp_path / "home", tmp_path / "busy.toml"
     config.write_text("[risk]\ncool_down = 0\nmax_orders_per_minute = 10000\nmax_daily_loss = 5000\n")
     flags = ("--config", str(config), "--strategy", str(Path(__file__).with_name("busy.py")))
@@ -42,7 +42,6 @@ def test_a_journal_that_cannot_be_written_kills_and_the_next_start_is_killed(tmp
     room = Home(home).audit_trail.stat().st_size + 50_000
     with thunes(home, *flags, preexec=files_up_to(room)) as system:
         assert system.process.wait(60) == 1, system.said()
-    assert activations(home) == []  # there was no room for the line
     assert_killed_at_its_next_start(home)
 
 
