@@ -18,7 +18,7 @@ from tests.alerts.bot_api import BotApi, Sent, Trouble, running
 ROOT = Path(__file__).parents[2]
 COUNT = 10_000
 ALERT = re.compile(r"alert (\d+)\.")
-DOWN_S = 1.2
+DOWN_S = 3.0
 TROUBLE = Trouble(seed=1, limited=0.01, broken=0.02, dropped=0.03, lost=0.02, garbage=0.01)
 
 

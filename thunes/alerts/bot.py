@@ -144,15 +144,13 @@ def parts(text: str, units: int = LONGEST_TEXT) -> list[str]:
     pieces, piece = [], ""
     for line in text.splitlines(keepends=True):
         while not fits(piece + line, units):
-            if piece.strip():
-                pieces.append(piece)
-                piece = ""
-            else:
-                head = line[: units // 2]  # at most two units a character
-                pieces.append(piece + head)
-                piece, line = "", line[len(head) :]
+            if not piece:
+                piece, line = line[: units // 2], line[units // 2 :]  # at most two units a character
+            pieces.append(piece)
+            piece = ""
         piece += line
-    return [*pieces, piece] if piece.strip() or not pieces else pieces
+    told = [each for each in (*pieces, piece) if each.strip()]
+    return told or ["(nothing)"]
 
 
 def _who(message: Message) -> str:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, time
 
 from thunes.alerts.alert import Alert, Due, Level, Outcome
 
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 5.0
 REFUSED_WAIT_S = 300.0
 """A chat that will not hear is asked again this often: the operator may mend that."""
 SIGNS = {
