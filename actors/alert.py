@@ -62,6 +62,7 @@ class AlertActor(Actor):
         self.waiting: list[Alert] = []
         self.notes: dict[str, int] = {}
         self.seq = 0
+        self.stopping = False
 
     def on_start(self) -> None:
         self.world.ports.messenger.start()
@@ -98,6 +99,7 @@ class AlertActor(Actor):
     def on_stop(self) -> None:
         """Give the last words, of a give-up above all, a moment to get out."""
         clock, messenger = self.world.clock, self.world.ports.messenger
+        self.stopping = True
         self._keep()
         self._send()
         until = clock.monotonic_ns() + int(LAST_SECONDS * 1e9)
@@ -251,11 +253,12 @@ class AlertActor(Actor):
         if self.outbox is None:
             return
         clock, messenger = self.world.clock, self.world.ports.messenger
+        now_ms = END if self.stopping else clock.wall_ms()  # nothing more comes that could be waited for
         try:
             for channel in self.delivery.channels:
                 if not self.delivery.may_send(channel, clock.monotonic_ns()):
                     continue
-                due = self.outbox.next(channel, self.world.clock.wall_ms(), self.delivery.least(channel, clock.wall()))
+                due = self.outbox.next(channel, now_ms, self.delivery.least(channel, clock.wall()))
                 if due:
                     numbers = tuple(each.number for each in due)
                     messenger.send(channel, numbers, text_of(due), due[0].picture)
