@@ -91,6 +91,15 @@ def test_an_event_that_is_told_twice_counts_once(bench: Alone) -> None:
     assert figures(bench).buys_filled == 1
 
 
+def test_decay_is_journalled_when_it_sets_in_and_once(bench: Alone) -> None:
+    begin(bench)
+    falling = [Decimal(1000 - 10 * n) for n in range(15)]
+    bench.tell(Journaled(written(bench, *days(*falling))))
+    (decay,) = [each for each in bench.told("audit", Record) if each.event == "PARAMETER_DECAY"]
+    assert figures(bench).decaying
+    assert "below 1 on 3 days in a row" in decay.metadata["why"]
+
+
 def test_the_sharpe_ratio_is_that_of_the_days_equities(bench: Alone) -> None:
     begin(bench)
     bench.tell(Journaled(written(bench, *days(*EQUITIES[:7]))))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.alerts.bot_api import CHAT, TOKEN, BotApi, Sent, Trouble, running
-from tests.e2e.killing import activations, named, refusals
+from tests.alerts.test_second import hook
+from tests.e2e.killing import activations, command, named, refusals
 from tests.e2e.support import Thunes, clean_environment, thunes, wait_for
 from thunes.alerts.outbox import Outbox
 from thunes.messages import Side
@@ -145,6 +147,52 @@ def test_giving_up_is_told_before_the_process_ends(tmp_path: Path, api: BotApi) 
     restarts = [sent.text for sent in api.messages if "was restarted" in sent.text]
     assert len(restarts) <= 2
     assert outbox(running.home) == 0
+
+
+DAY = "2025-01-02"
+
+
+def over_midnight() -> str:
+    """An hour and a half of minute candles in the exchange's form, from twenty to midnight on."""
+    begin = int(datetime.fromisoformat(f"{DAY}T23:40+00:00").timestamp() * 1000)
+    rows = []
+    for minute in range(90):
+        at, price = begin + minute * 60_000, 60_000 + minute % 7
+        rows.append(
+            f"{at},{price},{price + 2},{price - 2},{price + 1},5,{at + 59_999},{5 * price},40,2,{2 * price},0\n"
+        )
+    return "".join(rows)
+
+
+def test_a_day_is_summed_up_with_a_picture(tmp_path: Path, api: BotApi) -> None:
+    source = tmp_path / "BTCUSDT-1m.csv"
+    source.write_text(over_midnight())
+    with system(tmp_path / "home", api, "--symbols", "BTCUSDT", "--source", str(source), "--speed", "300") as running:
+        ready(running)
+        api.wait(lambda: [sent for sent in api.messages if sent.photo], 90, "a picture")
+        summary = next(sent for sent in api.messages if sent.photo)
+        assert summary.photo > 5_000
+        assert f"{DAY}: " in summary.text
+        assert "Fills " in summary.text
+        before = len(api.messages)
+        api.say("/report")
+        told(api, "The summary is being drawn", before)
+        told(api, "Incidents: ", before)
+
+
+def test_what_is_critical_goes_to_the_webhook_when_telegram_is_away(tmp_path: Path, api: BotApi) -> None:
+    api.up = False
+    with hook() as (url, bodies):
+        more = {"THUNES_WEBHOOK_URL": url, "THUNES_ALERTS__SECOND_AFTER": "1"}
+        with system(tmp_path / "home", api, **more) as running:
+            ready(running)
+            assert command("kill", "--reason", "the cat", home=running.home).returncode == 0
+            wait_for(lambda: bodies, 60, "the webhook")
+            assert running.stop() == 0
+    assert "KILL SWITCH ON: the cat" in bodies[0]["text"]
+    assert "Bought" not in str(bodies)
+    log = Home(running.home).log.read_text() + running.said()
+    assert url not in log
 
 
 def outbox(home: Path) -> int:
