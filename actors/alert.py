@@ -66,12 +66,17 @@ class AlertActor(Actor):
 
     def on_start(self) -> None:
         self.world.ports.messenger.start()
+        if not self.delivery.channels:
+            self._be_deaf()
+            return
         self._look()
         self._keep()
         self._send()
         self._publish()
 
     def on_receive(self, message: Any) -> None:
+        if not self.delivery.channels:
+            return
         match message:
             case AuditEvent():
                 self._hear(message)
@@ -124,11 +129,21 @@ class AlertActor(Actor):
 
     # --- what is heard ---
 
+    def _be_deaf(self) -> None:
+        """Nobody is to be told anything, so nothing is kept; who is told again some day is not told of these days."""
+        try:
+            self.outbox = self.world.ports.open_outbox()
+            self.outbox.forget(self.outbox.waiting())
+            self.outbox.keep([], 0, seq=0, day_ended=0)
+        except OutboxUnusable as error:
+            self.world.log.warning("%s", error)
+        self.publish(AlertFigures(0, {}))
+
     def _open(self) -> None:
         """The outbox, and what the journal has since it last heard; a new one begins with what it is told."""
         try:
             self.outbox = self.world.ports.open_outbox()
-            heard, self.notes = self.outbox.note("seq"), {}
+            heard, self.notes = self.outbox.note("seq") or None, {}
             if gone := set(self.outbox.waiting()) - set(self.delivery.channels):
                 dropped, names = self.outbox.forget(gone), ", ".join(sorted(gone))
                 self.world.log.warning("Nobody listens on %s any more: %d alerts are dropped.", names, dropped)

@@ -268,6 +268,29 @@ def test_an_outbox_that_cannot_be_opened_keeps_nobody_from_trading(tmp_path: Pat
         bench.journal.close()
 
 
+def test_where_nobody_listens_nothing_is_kept_and_old_things_are_not_told_later(tmp_path: Path) -> None:
+    with alone(tmp_path, "alert", AlertActor, messenger=Chat()) as made:
+        made.start()
+        bench = Bench(made, Chat())
+        killed(bench)
+        bench.journal.close()
+    with alone(tmp_path, "alert", AlertActor, messenger=Chat(chats=(), second=())) as made:
+        made.start()
+        bench = Bench(made, Chat())
+        bench.hear("CIRCUIT_OPENED")
+        assert bench.figures().pending == 0
+        bench.journal.close()
+    again = Chat()
+    with alone(tmp_path, "alert", AlertActor, messenger=again) as made:
+        made.start()
+        bench = Bench(made, again)
+        bench.hear("CIRCUIT_CLOSED")
+        assert ["closed" in text for text in again.texts()] == [True]
+        assert "KILL" not in again.texts()[0]
+        assert "circuit breaker open" not in again.texts()[0].lower()
+        bench.journal.close()
+
+
 def test_figures_say_who_was_ignored(bench: Bench) -> None:
     bench.tell(SendAgain())
     assert bench.figures().ignored == 3

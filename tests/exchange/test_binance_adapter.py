@@ -62,6 +62,20 @@ class TestOrders:
         assert (canceled.status, canceled.client_order_id) == (OrderStatus.CANCELED, "home-1")
         assert rest.open_orders("BTCUSDT") == ()
 
+    def test_what_sells_is_no_entry(self, rest: BinanceRest) -> None:
+        buy(rest, "0.01", "held")
+        buy(rest, "0.01", "entry", price=D(29_000))
+        rest.place(
+            symbol="BTCUSDT",
+            side=Side.SELL,
+            order_type=OrderType.LIMIT,
+            quantity=D("0.009"),
+            price=D(31_000),
+            client_order_id="exit",
+        )
+        assert [order.client_order_id for order in rest.open_orders()] == ["entry", "exit"]
+        assert [order.client_order_id for order in rest.open_entries()] == ["entry"]
+
     def test_all_of_a_symbol_s_orders_are_canceled_and_none_is_no_error(self, rest: BinanceRest) -> None:
         for name in ("home-1", "home-2"):
             buy(rest, "0.01", name, price=D(29_000))

@@ -237,7 +237,9 @@ def _alerts(alerts: AlertFigures) -> Iterator[Metric]:
     yield gauge("thunes_alerts_pending", "Alerts that wait to be delivered.", alerts.pending)
     yield counters("thunes_alerts_sent_total", "Attempts to deliver alerts.", ("channel", "outcome"), sent)
     strangers = {("telegram",): float(alerts.ignored)}
-    yield counters("thunes_commands_ignored_total", "Messages from chats that may not command.", ("channel",), strangers)
+    yield counters(
+        "thunes_commands_ignored_total", "Messages from chats that may not command.", ("channel",), strangers
+    )
 
 
 def _scrapes(scrapes: Scrapes) -> Iterator[Metric]:
