@@ -7,7 +7,8 @@ nothing: the outbox knows the last event that it has heard of, and what came aft
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -69,14 +70,19 @@ class AlertActor(Actor):
         if not self.delivery.channels:
             self._be_deaf()
             return
-        self._look()
-        self._keep()
-        self._send()
-        self._publish()
+        with self._bearing_the_disk():
+            self._look()
+            self._empty()
 
     def on_receive(self, message: Any) -> None:
         if not self.delivery.channels:
             return
+        with self._bearing_the_disk():
+            self._understand(message)
+            if self.mailbox.empty() or len(self.waiting) >= BATCH:
+                self._empty()
+
+    def _understand(self, message: Any) -> None:
         match message:
             case AuditEvent():
                 self._hear(message)
@@ -96,24 +102,20 @@ class AlertActor(Actor):
                 self._look()
             case _:
                 raise TypeError(f"alert does not understand {type(message).__name__}")
-        if self.mailbox.empty() or len(self.waiting) >= BATCH:
-            self._keep()
-            self._send()
-            self._publish()
 
     def on_stop(self) -> None:
         """Give the last words, of a give-up above all, a moment to get out."""
         clock, messenger = self.world.clock, self.world.ports.messenger
         self.stopping = True
-        self._keep()
-        self._send()
         until = clock.monotonic_ns() + int(LAST_SECONDS * 1e9)
-        while self.delivery.under_way() and messenger.wait((until - clock.monotonic_ns()) / 1e9):
-            while not self.mailbox.empty():
-                letter = self.mailbox.get()
-                if isinstance(letter.message, Outcome):
-                    self._ended(letter.message)
-            self._send()
+        with self._bearing_the_disk():
+            self._empty()
+            while self.delivery.under_way() and messenger.wait((until - clock.monotonic_ns()) / 1e9):
+                while not self.mailbox.empty():
+                    letter = self.mailbox.get()
+                    if isinstance(letter.message, Outcome):
+                        self._ended(letter.message)
+                self._send()
         messenger.stop()
         if self.outbox is not None:
             self.outbox.close()
@@ -127,33 +129,37 @@ class AlertActor(Actor):
         if isinstance(message, Outcome | Alert):
             self.on_receive(message)
 
+    @contextmanager
+    def _bearing_the_disk(self) -> Iterator[None]:
+        """An outbox that cannot be used keeps nobody from trading: alerts wait in memory until it can be opened."""
+        try:
+            yield
+        except OutboxUnusable as error:
+            self.world.log.error("%s Alerts wait in memory until then.", error)
+            if self.outbox is not None:
+                self.outbox.close()
+            self.outbox = None
+            self._publish()
+
     # --- what is heard ---
 
     def _be_deaf(self) -> None:
         """Nobody is to be told anything, so nothing is kept; who is told again some day is not told of these days."""
-        try:
+        with self._bearing_the_disk():
             self.outbox = self.world.ports.open_outbox()
             self.outbox.forget(self.outbox.waiting())
             self.outbox.keep([], 0, seq=0, day_ended=0)
-        except OutboxUnusable as error:
-            self.world.log.warning("%s", error)
-        self.publish(AlertFigures(0, {}))
+            self._publish()
 
     def _open(self) -> None:
         """The outbox, and what the journal has since it last heard; a new one begins with what it is told."""
-        try:
-            self.outbox = self.world.ports.open_outbox()
-            heard, self.notes = self.outbox.note("seq") or None, {}
-            if gone := set(self.outbox.waiting()) - set(self.delivery.channels):
-                dropped, names = self.outbox.forget(gone), ", ".join(sorted(gone))
-                self.world.log.warning("Nobody listens on %s any more: %d alerts are dropped.", names, dropped)
-            if self.outbox.note("day_ended"):
-                self._summarise_later()
-        except OutboxUnusable as error:
-            self.outbox = None
-            self.world.log.critical("%s Alerts wait in memory.", error)
-            return
-        if heard is not None:
+        self.outbox = self.world.ports.open_outbox()
+        if gone := set(self.outbox.waiting()) - set(self.delivery.channels):
+            dropped, names = self.outbox.forget(gone), ", ".join(sorted(gone))
+            self.world.log.warning("Nobody listens on %s any more: %d alerts are dropped.", names, dropped)
+        if self.outbox.note("day_ended"):
+            self._summarise_later()
+        if heard := self.outbox.note("seq"):
             self._catch_up(heard)
 
     def _catch_up(self, heard: int) -> None:
@@ -248,17 +254,17 @@ class AlertActor(Actor):
 
     # --- what is told ---
 
+    def _empty(self) -> None:
+        """Onto the disk with what was heard, and from there on its way."""
+        self._keep()
+        self._send()
+        self._publish()
+
     def _keep(self) -> None:
         if self.outbox is None or not (self.waiting or self.notes):
             return
-        audience = self.delivery.audience
-        try:
-            self.outbox.keep(
-                [(alert, audience(alert)) for alert in self.waiting], self.world.clock.wall_ms(), **self.notes
-            )
-        except OutboxUnusable as error:
-            self.world.log.error("%s Alerts wait in memory.", error)
-            return
+        chosen = [(alert, self.delivery.audience(alert)) for alert in self.waiting]
+        self.outbox.keep(chosen, self.world.clock.wall_ms(), **self.notes)
         if hold := max((alert.hold_s for alert in self.waiting), default=0.0):
             self.after(hold, "held", SendAgain())
         self.waiting.clear()
@@ -269,52 +275,39 @@ class AlertActor(Actor):
             return
         clock, messenger = self.world.clock, self.world.ports.messenger
         now_ms = END if self.stopping else clock.wall_ms()  # nothing more comes that could be waited for
-        try:
-            for channel in self.delivery.channels:
-                if not self.delivery.may_send(channel, clock.monotonic_ns()):
-                    continue
-                due = self.outbox.next(channel, now_ms, self.delivery.least(channel, clock.wall()))
-                if due:
-                    numbers = tuple(each.number for each in due)
-                    messenger.send(channel, numbers, text_of(due), due[0].picture)
-                    self.delivery.sending(channel, numbers)  # not before: what is under way must have an end
-        except OutboxUnusable as error:
-            self.world.log.error("%s", error)
+        for channel in self.delivery.channels:
+            if not self.delivery.may_send(channel, clock.monotonic_ns()):
+                continue
+            due = self.outbox.next(channel, now_ms, self.delivery.least(channel, clock.wall()))
+            if due:
+                numbers = tuple(each.number for each in due)
+                messenger.send(channel, numbers, text_of(due), due[0].picture)
+                self.delivery.sending(channel, numbers)  # not before: what is under way must have an end
 
     def _ended(self, outcome: Outcome) -> None:
+        channel = outcome.channel
         wait = self.delivery.ended(outcome, self.world.clock.monotonic_ns())
         if not outcome.done:
-            self.world.log.warning("%s was not told (%s); again in %.0f s.", outcome.channel, outcome.why, wait)
-            self.after(wait, f"again.{outcome.channel}", SendAgain())
-        if self.outbox is None:
-            return
-        try:
+            self.after(wait, f"again.{channel}", SendAgain())
+            failures = self.delivery.lines[channel].failures
+            if failures & (failures - 1) == 0:  # the 1st, 2nd, 4th, 8th ...
+                self.world.log.warning("%s was not told (%s) for the %dth time.", channel, outcome.why, failures)
+        if self.outbox is not None:
             done = self.outbox.told if outcome.done else self.outbox.not_told
-            done(outcome.channel, outcome.numbers)
-        except OutboxUnusable as error:
-            self.world.log.error("%s It will be told a second time.", error)
+            done(channel, outcome.numbers)
 
     def _look(self) -> None:
         self.after(LOOK_SECONDS, "look", Heartbeat())
         if self.outbox is None:
             self._open()
-        if self.outbox is None:
-            return
+        assert self.outbox is not None  # or it was raised why not
         before_ms = self.world.clock.wall_ms() - int(self.world.settings.alerts.second_after * 1000)
-        try:
-            late = self.outbox.escalate(tuple(self.delivery.chats), tuple(self.delivery.second), before_ms)
-        except OutboxUnusable as error:
-            self.world.log.error("%s", error)
-            return
+        late = self.outbox.escalate(tuple(self.delivery.chats), tuple(self.delivery.second), before_ms)
         if late:
             self.world.log.warning("%d critical alerts are late on Telegram and go to the second channels.", late)
 
     def _publish(self) -> None:
-        try:
-            kept = 0 if self.outbox is None else self.outbox.pending()
-        except OutboxUnusable as error:
-            self.world.log.error("%s", error)
-            return
+        kept = 0 if self.outbox is None else self.outbox.pending()
         ignored = self.world.ports.messenger.ignored
         self.publish(AlertFigures(kept + len(self.waiting), dict(self.delivery.sent), ignored))
 

@@ -268,6 +268,30 @@ def test_an_outbox_that_cannot_be_opened_keeps_nobody_from_trading(tmp_path: Pat
         bench.journal.close()
 
 
+def test_what_a_full_disk_did_not_take_is_told_once_there_is_room(tmp_path: Path, chat: Chat) -> None:
+    full = [True]
+
+    class Full(Outbox):
+        def keep(self, *args: Any, **notes: int) -> None:
+            if full:
+                raise OutboxUnusable("The alerts' outbox cannot be used (full); free the disk and start again.")
+            super().keep(*args, **notes)
+
+    with alone(tmp_path, "alert", AlertActor, messenger=chat, open_outbox=lambda: Full(tmp_path / "o.db")) as made:
+        made.start()
+        bench = Bench(made, chat)
+        killed(bench)
+        bench.hear("CIRCUIT_OPENED")
+        assert (chat.sent, bench.figures().pending, exits(made)) == ([], 2, [])
+        full.clear()
+        bench.tell(Heartbeat())
+        assert "the cat" in chat.texts()[0]
+        outbox = Outbox(tmp_path / "o.db")
+        assert (outbox.pending(), outbox.note("seq")) == (2, bench.journal.seq)
+        outbox.close()
+        bench.journal.close()
+
+
 def test_where_nobody_listens_nothing_is_kept_and_old_things_are_not_told_later(tmp_path: Path) -> None:
     with alone(tmp_path, "alert", AlertActor, messenger=Chat()) as made:
         made.start()

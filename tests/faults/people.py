@@ -35,8 +35,8 @@ PEOPLE = (
         "quiet-hours-for-all",
         "In quiet hours not even a kill is told.",
         "thunes/alerts/outbox.py",
-        '"JOIN alert ON alert.id = due.alert WHERE channel = ? AND level >= ? "',
-        '"JOIN alert ON alert.id = due.alert WHERE channel = ? AND level > ? "',
+        "AND urgent = ? AND level >= ? ",
+        "AND urgent = ? AND level > ? ",
         ("tests/alerts/test_outbox.py",),
     ),
     Fault(

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from thunes.alerts.alert import Alert, Due, Level
 from thunes.errors import OutboxUnusable
@@ -81,13 +82,15 @@ class Outbox:
 
         Critical ones go before the others. Empty when there is none of `least` or above, or the first still waits.
         """
+        rows: list[Any] = []
         with usable():
-            rows = self._database.execute(
-                "SELECT id, level, text, count, first_ms, last_ms, picture, not_before_ms FROM due "
-                "JOIN alert ON alert.id = due.alert WHERE channel = ? AND level >= ? "
-                "ORDER BY urgent DESC, due.alert LIMIT ?",
-                (channel, int(least), AT_ONCE),
-            ).fetchall()
+            for urgent in (1, 0):
+                rows += self._database.execute(
+                    "SELECT id, level, text, count, first_ms, last_ms, picture, not_before_ms FROM due "
+                    "JOIN alert ON alert.id = due.alert WHERE channel = ? AND urgent = ? AND level >= ? "
+                    "ORDER BY due.alert LIMIT ?",
+                    (channel, urgent, int(least), AT_ONCE - len(rows)),
+                ).fetchall()
         found: list[Due] = []
         for number, level, text, count, first_ms, last_ms, picture, not_before_ms in rows:
             long = sum(len(due.text) for due in found) + len(text) > CHARACTERS
