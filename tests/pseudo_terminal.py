@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -59,6 +60,12 @@ class Terminal:
         return True
 
 
+def take_the_terminal() -> None:
+    """So that its Ctrl-C is a SIGINT that is heard: what a shell started with `&` ignores it, and its children do."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def terminal(*words: str, piped: bool = False, **environ: str) -> Iterator[Terminal]:
     """`python` with these words on a terminal of its own; killed at the end if it still runs."""
@@ -72,7 +79,7 @@ def terminal(*words: str, piped: bool = False, **environ: str) -> Iterator[Termi
         text=True,
         env=environment(**environ),
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that its Ctrl-C is a SIGINT
+        preexec_fn=take_the_terminal,
     )
     os.close(slave)
     try:

@@ -29,6 +29,8 @@ LONGEST_TEXT, LONGEST_CAPTION, LONGEST_DATA = 4096, 1024, 64
 COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 PNG = b"\x89PNG\r\n\x1a\n"
 PATIENCE_S = 30.0
+QUIET_S = 0.05
+"""For connections that are being opened or closed to come to their end before the loop does."""
 
 
 @dataclass
@@ -323,7 +325,9 @@ def running(api: BotApi | None = None) -> Iterator[BotApi]:
         started.set()
         await stop.wait()
         made.up = False
+        await asyncio.sleep(QUIET_S)
         await runner.cleanup()
+        await asyncio.sleep(QUIET_S)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()

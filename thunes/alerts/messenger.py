@@ -112,6 +112,7 @@ class Messenger:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._bot is not None:
             await self._bot.close()
+        await asyncio.sleep(0)  # what was closed is told so in the loop's next round
 
     def _begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._begin_in(asyncio.get_running_loop(), coroutine)
