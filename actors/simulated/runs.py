@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -61,7 +62,8 @@ def run_seed(seed: int, messages: int, faults: Faults, *, trace: bool = True) ->
         specs = replace(specs.with_patience(PATIENT), strategy=STRATEGIES.get(seed % 8, specs.strategy))
     with tempfile.TemporaryDirectory(prefix="thunes-simulated-") as folder:
         system = SimulatedSystem(seed, chosen, Path(folder), restless(seed), faults, trace=trace, specs=specs)
-        return system.run(messages)
+        with closing(system):
+            return system.run(messages)
 
 
 def run_seeds(seeds: Iterable[int], messages: int, faults: bool, jobs: int) -> Iterator[Outcome]:

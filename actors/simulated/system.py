@@ -228,7 +228,7 @@ class SimulatedSystem:
             str(books.seq),
             str(sorted(self.exchange.balances().items())),
         )
-        outcome = Outcome(
+        return Outcome(
             seed=self.seed,
             messages=scheduler.steps,
             digest=digest_of(parts),
@@ -239,9 +239,11 @@ class SimulatedSystem:
             virtual_s=scheduler.clock.now_ns / 1e9,
             events=dict(self.invariants.events),
         )
+
+    def close(self) -> None:
+        """The last process is gone, and what its people kept."""
         self.end_process()
         self.people.close()
-        return outcome
 
     # --- the world ---
 

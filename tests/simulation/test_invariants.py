@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -63,16 +65,16 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    system = SimulatedSystem(1, settings(), tmp_path, restless(1), NONE)
-    for _ in range(400):
-        system.scheduler.step()
-    system.end_process()
-    made = Bench(system)
-    assert made.violated() == []
-    made.invariants.books.orders.clear()
-    made.invariants.books.positions.clear()
-    return made
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with closing(SimulatedSystem(1, settings(), tmp_path, restless(1), NONE)) as system:
+        for _ in range(400):
+            system.scheduler.step()
+        system.end_process()
+        made = Bench(system)
+        assert made.violated() == []
+        made.invariants.books.orders.clear()
+        made.invariants.books.positions.clear()
+        yield made
 
 
 def order(name: str, side: Side = Side.BUY) -> OrderState:
