@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,11 +42,11 @@ def told_all(outbox: Outbox, channel: str = CHAT, now_ms: int = 10**9) -> list[s
 
 
 def test_what_is_kept_is_there_in_order_after_a_death(tmp_path: Path) -> None:
-    first = Outbox(tmp_path / "alerts.db")
-    put(first, *(alert(f"A {n}") for n in range(30)))
-    first.next(CHAT, 0)  # and no word of what came of it
+    with closing(Outbox(tmp_path / "alerts.db")) as first, closing(Outbox(tmp_path / "alerts.db")) as second:
+        put(first, *(alert(f"A {n}") for n in range(30)))
+        first.next(CHAT, 0)  # and no word of what came of it
 
-    assert told_all(Outbox(tmp_path / "alerts.db")) == [f"A {n}" for n in range(30)]
+        assert told_all(second) == [f"A {n}" for n in range(30)]
 
 
 def test_alerts_and_notes_are_kept_together_or_not_at_all(outbox: Outbox) -> None:
@@ -141,12 +142,13 @@ def test_nobody_to_tell_is_nothing_to_keep(outbox: Outbox) -> None:
 
 def test_a_file_that_is_no_outbox_says_so(tmp_path: Path) -> None:
     (tmp_path / "alerts.db").write_bytes(b"what is this" * 1000)
-    with pytest.raises(OutboxUnusable, match="cannot be used"):
+    with pytest.raises(OutboxUnusable, match="cannot be used") as held:
         Outbox(tmp_path / "alerts.db")
+    open_files = {link.resolve().name for link in Path("/proc/self/fd").iterdir()}
+    assert "alerts.db" not in open_files, held  # which holds on to all that was made on the way
 
 
-def test_a_database_that_is_held_by_somebody_else_says_so(tmp_path: Path) -> None:
-    outbox = Outbox(tmp_path / "alerts.db")
+def test_a_database_that_is_held_by_somebody_else_says_so(outbox: Outbox, tmp_path: Path) -> None:
     outbox._database.execute("PRAGMA busy_timeout = 10")
     holder = sqlite3.connect(tmp_path / "alerts.db", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")

@@ -54,9 +54,13 @@ class Outbox:
         uri = str(path) if str(path).startswith("file:") else Path(path).absolute().as_uri()
         with usable():
             self._database = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._database.executescript(SCHEMA)
+            try:
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.execute("PRAGMA synchronous = FULL")
+                self._database.executescript(SCHEMA)
+            except BaseException:
+                self.close()
+                raise
         self._under_way: set[tuple[str, int]] = set()
 
     def keep(self, alerts: Iterable[tuple[Alert, Iterable[str]]], now_ms: int, **notes: int) -> None:
