@@ -75,6 +75,8 @@ class AlertActor(Actor):
             self._empty()
 
     def on_receive(self, message: Any) -> None:
+        if not isinstance(message, Received):
+            raise TypeError(f"alert does not understand {type(message).__name__}")
         if not self.delivery.channels:
             return
         with self._bearing_the_disk():
@@ -82,7 +84,7 @@ class AlertActor(Actor):
             if self.mailbox.empty() or len(self.waiting) >= BATCH:
                 self._empty()
 
-    def _understand(self, message: Any) -> None:
+    def _understand(self, message: Received) -> None:
         match message:
             case AuditEvent():
                 self._hear(message)
@@ -100,8 +102,6 @@ class AlertActor(Actor):
                 self._make_summary(self._note("day_began") or 0, END)
             case Heartbeat():
                 self._look()
-            case _:
-                raise TypeError(f"alert does not understand {type(message).__name__}")
 
     def on_stop(self) -> None:
         """Give the last words, of a give-up above all, a moment to get out."""

@@ -340,9 +340,9 @@ def test_every_actor_of_the_tree_crashed_from_many_threads_while_orders_flood(tm
         def disturb(thread: int, n: int) -> None:
             alive.submit(PAIR[n % 2], (Side.BUY, Side.SELL)[thread % 2])
             if n % 4 == thread % 4:
-                alive.tell(names[(thread // 4 * 13 + n // 4) % 13], Poison(thread, n))
+                alive.tell(names[n // 4], Poison(thread, n))
 
-        flood(disturb, times=52)
+        flood(disturb, times=4 * len(names))
         alive.wait_until_idle()
         wait_for(alive.let_windows_run_out, "the last order's end")
         wait_for(lambda: alive.risk.synced, "synced books")
