@@ -23,6 +23,7 @@ from tests.control.conftest import TOKEN, House
 from thunes.control.families import MAX_LABEL_SETS, OTHER
 from thunes.control.server import ControlServer
 from thunes.domain.figures import MachineFigures
+from thunes.domain.journal import AuditEvent
 from thunes.errors import ExchangeError
 from thunes.supervisor import SWITCH_SECONDS
 from thunes.system import Sources, read_figures
@@ -112,8 +113,16 @@ def test_after_ten_thousand_events_the_strict_parser_reads_all_and_labels_are_fe
         shouting(alive, 3200).join()
         alive.wait_for_ends()
         wait_for(lambda: alive.figures("audit").seq >= LINES, "the lines")
-        lines = alive.lines()
-        found = samples(session.get(url, headers=OPENMETRICS, timeout=10).text)
+        read: list[tuple[list[AuditEvent], Samples]] = []
+
+        def at_one_moment() -> bool:
+            """Whether no line came between the journal and the scrape: books are compared now and then."""
+            lines = alive.lines()
+            read[:] = [(lines, samples(session.get(url, headers=OPENMETRICS, timeout=10).text))]
+            return bool(alive.figures("audit").seq == len(lines))
+
+        wait_for(at_one_moment, "a scrape of a journal that rests")
+        ((lines, found),) = read
         assert all(len(series) <= 12 * (MAX_LABEL_SETS + 1) for series in found.values())
         refused = found["thunes_orders_rejected_total"]
         assert (("code", OTHER),) in refused
