@@ -14,7 +14,7 @@ import pytest
 from tests.alerts.bot_api import CHAT, TOKEN, BotApi, Sent, Trouble, running
 from tests.alerts.test_second import hook
 from tests.e2e.killing import activations, command, named, refusals
-from tests.e2e.support import Thunes, clean_environment, thunes, wait_for
+from tests.e2e.support import Thunes, clean_environment, folded, thunes, wait_for
 from thunes.alerts.outbox import Outbox
 from thunes.messages import Side
 from thunes.storage.home import Home
@@ -116,6 +116,10 @@ def test_flatten_from_the_chat_sells_what_is_held(tmp_path: Path, api: BotApi) -
         pressed(api, "/flatten", "Sell all")
         wait_for(lambda: activations(running.home), what="the kill")
         wait_for(lambda: (running.status() or {}).get("positions") == [], 60, "nothing held")
+    (killed,) = activations(running.home)
+    assert folded(running.home).open_positions == ()
+    bought = [e for e in named(running.home, "TRADE_APPROVED") if e.seq > killed.seq and e.side is Side.BUY]
+    assert bought == []
 
 
 def test_a_telegram_that_is_away_slow_or_mad_keeps_nobody_from_trading(tmp_path: Path, api: BotApi) -> None:
